@@ -1,0 +1,1 @@
+"""The control policy layer: protocols, monitors, the live driver and the measures."""

@@ -1,0 +1,1 @@
+"""The world and the evidence: sealed boxes, the recording gateway, and what really left."""

@@ -1,0 +1,1 @@
+"""Who runs the untrusted model: agent loops, attack policies and organisms."""

@@ -1,0 +1,1 @@
+"""The Inspect tasks, their settings and the `sallyport` command."""
