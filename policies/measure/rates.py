@@ -1,0 +1,66 @@
+"""Proportions with their n and interval. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A proportion.
+
+    Attributes:
+        value: hits / n, from 0 to 1; NaN when n is 0.
+        low: lower end of the 95 % interval; 0 when n is 0.
+        high: upper end; 1 when n is 0.
+        n: units counted.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a proportion (Wilson 1927).
+
+    Args:
+        hits: successes, 0..n.
+        n: trials; with none the interval is 0..1.
+
+    Raises:
+        ValueError: when `hits` is not from 0 to `n`.
+    """
+    if not 0 <= hits <= n:
+        raise ValueError(f"hits must be from 0 to n={n}, not {hits}")
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = hits / n, _Z95 * _Z95
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # At the ends the formula is exact but rounding is not.
+    low = 0.0 if hits == 0 else max(0.0, centre - half)
+    high = 1.0 if hits == n else min(1.0, centre + half)
+    return low, high
+
+
+def rate(hits: int, n: int, *, fewest: int | None = None, most: int | None = None) -> Rate:
+    """A proportion whose hits may be uncertain.
+
+    Args:
+        hits: units counted as hits.
+        n: units in all.
+        fewest: hits when everything uncertain is counted as a miss; `hits` when None.
+        most: hits when everything uncertain is counted as a hit; `hits` when None.
+
+    Returns:
+        The value of `hits / n`, with an interval from the lower end for `fewest` to the upper end
+        for `most`.
+    """
+    low, _ = wilson(hits if fewest is None else fewest, n)
+    _, high = wilson(hits if most is None else most, n)
+    return Rate(hits / n if n else math.nan, low, high, n)
