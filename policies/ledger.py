@@ -38,7 +38,7 @@ class ScoreRecord(BaseModel):
 
     draw: int
     status: Literal["valid", "failed", "skipped"]
-    value: float | None
+    value: float | None = None
     reason: str
 
 

@@ -253,7 +253,11 @@ class ControlledModel(Model):
     async def _one_draw(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], messages: list[ChatMessage], draw: int
     ) -> ModelOutput:
-        """One sample of U; draws after the first differ in seed and in cache scope."""
+        """One sample of U.
+
+        Draws after the first differ in seed, and come from a cache only where the model's own
+        config asks for one, each in a scope of its own; `--cache` is for first draws.
+        """
         if draw:
             given = kwargs.get("config") or GenerateConfig()
             config = self.config.merge(given)
