@@ -213,7 +213,7 @@ class NamespaceSandbox(AgentBox):
             box = await Box.start(serving.trust())
         except BoxError as error:
             raise SandboxUnavailableError(str(error)) from error
-        recording = serving.start(box.sockets, state.new_folder("capture"))
+        recording = serving.start(box.take_sockets(), state.new_folder("capture"))
         return {"default": cls(box), "gateway": GatewayView(recording)}
 
     @classmethod

@@ -153,11 +153,7 @@ def _plan(certificate: str) -> dict[str, Any]:
 
 
 class Box:
-    """A running box. Make one with `Box.start`; close it when done.
-
-    Attributes:
-        sockets: the gateway side's sockets, to be served by a `Gateway`.
-    """
+    """A running box. Make one with `Box.start`; close it when done."""
 
     def __init__(
         self,
@@ -170,7 +166,7 @@ class Box:
         self._harness = harness
         self._control = control
         self._ids = itertools.count(1)
-        self.sockets = sockets
+        self._sockets: GatewaySockets | None = sockets
 
     @classmethod
     async def start(cls, certificate: str) -> Box:
@@ -227,10 +223,16 @@ class Box:
         control.setblocking(False)
         return cls(process, harness, control, sockets)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the box still runs."""
-        return self._process.poll() is None
+    def take_sockets(self) -> GatewaySockets:
+        """Hand over the gateway side's sockets; from now on they are the taker's to close.
+
+        Raises:
+            BoxError: they were taken before.
+        """
+        if self._sockets is None:
+            raise BoxError("this box has a gateway already")
+        sockets, self._sockets = self._sockets, None
+        return sockets
 
     async def run(
         self,
@@ -293,7 +295,8 @@ class Box:
 
     async def close(self) -> None:
         """End the box and everything in it; returns when the host sees nothing of it any more."""
-        self.sockets.close()
+        if self._sockets is not None:
+            self._sockets.close()
         self._control.close()
         self._harness.close()
         with anyio.CancelScope(shield=True):

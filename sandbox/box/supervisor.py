@@ -55,7 +55,7 @@ def main() -> None:
     running: dict[int, tuple[str, int]] = {}  # pid -> (id, status pipe)
     control.send(b"up")
     while True:
-        ready, _, _ = select.select([control, wake_read], [], [])
+        ready, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in ready:
             os.read(wake_read, 4096)
         while True:  # reap orphans of the agent as well as its commands
@@ -70,7 +70,7 @@ def main() -> None:
                 with contextlib.suppress(BrokenPipeError):  # the harness gave up waiting
                     os.write(pipe, str(os.waitstatus_to_exitcode(status)).encode())
                 os.close(pipe)
-        if control not in ready:
+        if control.fileno() not in ready:
             continue
         message, fds, _, _ = socket.recv_fds(control, 256, 5)
         if not message:
@@ -88,10 +88,16 @@ def main() -> None:
         with os.fdopen(request_fd, "rb") as file:
             file.seek(0)
             request = json.loads(file.read())
-        pid = os.fork()
-        if pid == 0:
-            _child(request, stdio)
-        running[pid] = (request["id"], status_fd)
+        try:
+            pid = os.fork()
+        except OSError as error:  # the agent used up its processes: its loss, not the box's end
+            os.write(stdio[2], f"cannot start a process: {error}\n".encode())
+            os.write(status_fd, str(_NOT_EXECUTABLE).encode())
+            os.close(status_fd)
+        else:
+            if pid == 0:
+                _child(request, stdio)
+            running[pid] = (request["id"], status_fd)
         for fd in stdio:
             os.close(fd)
 
