@@ -1,0 +1,325 @@
+"""The gateway: takes every connection and datagram, records it, and only then answers."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from sandbox.gateway import dns
+from sandbox.gateway.ca import Authority
+from sandbox.gateway.capture import Address, CaptureFull, CaptureWriter
+from sandbox.gateway.datagrams import Datagram, Receive, receive_echo, receive_udp, reply_from
+from sandbox.gateway.network import DNS_PORT, GatewaySockets
+from sandbox.gateway.session import Session
+
+IDLE = 120.0
+"""Seconds after which a connection without traffic is closed."""
+_LINGER = 5.0  # seconds to go on reading after the gateway's side is done
+_READ = 256 << 10
+_PER_WAKE = 64  # datagrams taken before other boxes in the same loop get their turn
+_CONNECTIONS = 256  # at once; more wait in the backlog, so that one box cannot take all descriptors
+_BACKLOG = 1024  # connections that may wait to be accepted when the gateway closes
+_QUEUE = 1 << 14  # datagrams that may wait on a socket when the gateway closes
+_FLOWS = 1024  # UDP and ICMP flows kept open at once
+_PAUSE = 0.2  # seconds without accepting when the process is out of descriptors
+_LARGEST_DRAIN = 16 << 20  # bytes of one connection read at the end: what its kernel queue may hold
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Gateway:
+    """The outside world of one box.
+
+    Several gateways may run in one event loop. The writer stays the caller's: after `aclose` it
+    can be sealed with `CaptureWriter.end`.
+    """
+
+    def __init__(self, writer: CaptureWriter, authority: Authority) -> None:
+        """Takes where to record and who signs; nothing runs before `serve`."""
+        self._writer = writer
+        self._authority = authority
+        self._names: dict[str, str] = {}
+        self._sockets: GatewaySockets | None = None
+        self._listening = False
+        self._resume: asyncio.TimerHandle | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._flows: OrderedDict[tuple[str, Address, Address], int] = OrderedDict()
+        self._lost: dict[socket.socket, int] = {}
+
+    async def serve(self, sockets: GatewaySockets) -> None:
+        """Starts serving in the running event loop and returns; `aclose` ends it.
+
+        Args:
+            sockets: What `open_sockets` opened in the box's namespace; the gateway's from now on.
+        """
+        loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        for one in sockets:
+            one.setblocking(False)
+        self._listen()
+        for one, proto, receive in _datagram_sockets(sockets):
+            loop.add_reader(one.fileno(), self._take_datagrams, one, proto, receive, _PER_WAKE)
+
+    async def aclose(self) -> None:
+        """Records what has already arrived, then closes everything; twice does nothing."""
+        if (sockets := self._sockets) is not None:
+            self._deafen()
+            for listener in (sockets.tcp4, sockets.tcp6):
+                self._accept(listener, _BACKLOG)
+            for one, proto, receive in _datagram_sockets(sockets):
+                self._take_datagrams(one, proto, receive, _QUEUE)
+            # Connections just accepted start here, so that cancelling finds them at work.
+            await asyncio.sleep(0)
+            self._stop()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        while self._flows:
+            self._writer.close_stream(self._flows.popitem()[1])
+
+    def _stop(self) -> None:
+        """Stops taking anything; readers go before their sockets, as numbers are used again."""
+        if self._sockets is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._deafen()
+        for one, _, _ in _datagram_sockets(self._sockets):
+            loop.remove_reader(one.fileno())
+        for connection in self._connections:
+            connection.cancel()
+        self._sockets.close()
+        self._sockets = None
+
+    # Connections
+
+    def _listen(self) -> None:
+        self._resume = None
+        if self._sockets is None or self._listening:
+            return
+        self._listening = True
+        loop = asyncio.get_running_loop()
+        for listener in (self._sockets.tcp4, self._sockets.tcp6):
+            loop.add_reader(listener.fileno(), self._accept, listener, _PER_WAKE)
+
+    def _deafen(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
+        if self._listening and self._sockets is not None:
+            self._listening = False
+            for listener in (self._sockets.tcp4, self._sockets.tcp6):
+                loop.remove_reader(listener.fileno())
+
+    def _accept(self, listener: socket.socket, limit: int) -> None:
+        for _ in range(limit):
+            if self._listening and len(self._connections) >= _CONNECTIONS:
+                self._deafen()  # until a connection ends
+                return
+            try:
+                connection, peer = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._cannot_accept(error)
+                return
+            connection.setblocking(False)
+            task = asyncio.create_task(self._connection(connection, peer[:2]))
+            self._connections.add(task)
+            task.add_done_callback(self._connection_ended)
+
+    def _cannot_accept(self, error: OSError) -> None:
+        self._error(None, f"cannot accept: {error.strerror}")
+        if error.errno in _EXHAUSTED and self._sockets is not None:
+            self._deafen()
+            self._resume = asyncio.get_running_loop().call_later(_PAUSE, self._listen)
+
+    def _connection_ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if self._resume is None:
+            self._listen()
+
+    async def _connection(self, connection: socket.socket, src: Address) -> None:
+        """Serves one connection to its end; nothing it does can stop the gateway."""
+        with connection:
+            try:
+                await self._converse(connection, src)
+            except CaptureFull:
+                self._stop()
+
+    async def _converse(self, connection: socket.socket, src: Address) -> None:
+        dst = connection.getsockname()[:2]
+        stream = self._writer.open("tcp", src, dst, host=self._names.get(dst[0]))
+        session = Session(self._writer, stream, dst, self._authority, self._answer_dns)
+        try:
+            with self._recording_faults(stream):
+                await self._exchange(connection, session)
+        except asyncio.CancelledError:
+            with self._recording_faults(stream):
+                _drain(connection, session)
+            raise
+        finally:
+            try:
+                session.finish()
+            finally:
+                self._writer.close_stream(stream)
+
+    @contextlib.contextmanager
+    def _recording_faults(self, stream: int) -> Iterator[None]:
+        try:
+            yield
+        except CaptureFull:
+            raise
+        except TimeoutError:
+            self._error(stream, f"idle for {IDLE:.0f} s")
+        except OSError as error:
+            self._error(stream, error.strerror or str(error))
+        except Exception as error:  # a fault of ours on some odd input: record it, keep serving
+            self._error(stream, f"gateway fault: {error!r}")
+
+    async def _exchange(self, connection: socket.socket, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        lingering = False
+        while True:
+            data = await _receive(connection, _LINGER if lingering else IDLE, lingering)
+            if not data:
+                return
+            answer = session.receive(data)
+            if lingering:
+                continue
+            # Closing at once would reset the connection and lose what is on its way.
+            lingering = session.closing
+            try:
+                if answer:
+                    async with asyncio.timeout(IDLE):
+                        await loop.sock_sendall(connection, answer)
+                if lingering:
+                    connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                if not lingering:  # at the end the client may well be gone already
+                    raise
+
+    # Datagrams
+
+    def _take_datagrams(self, one: socket.socket, proto: str, receive: Receive, limit: int) -> None:
+        for _ in range(limit):
+            if self._sockets is None:  # the capture is full
+                return
+            try:
+                datagram = receive(one)
+            except BlockingIOError:
+                return
+            except OSError as error:  # such as an ICMP error that an earlier reply met
+                self._error(None, f"{proto}: {error.strerror or error}")
+                return
+            if datagram is not None:
+                try:
+                    self._take(one, proto, datagram)
+                except CaptureFull:
+                    self._stop()
+
+    def _take(self, one: socket.socket, proto: str, datagram: Datagram) -> None:
+        stream = self._flow(proto, datagram)
+        if datagram.lost > self._lost.get(one, 0):
+            lost = datagram.lost - self._lost.get(one, 0)
+            self._lost[one] = datagram.lost
+            self._error(stream, f"{lost} datagrams lost: they came faster than they were recorded")
+        self._writer.data(stream, "out", datagram.payload)
+        if proto != "udp" or datagram.dst[1] != DNS_PORT:
+            return
+        reply = self._answer_dns(stream, datagram.payload)
+        if reply is not None:
+            self._writer.data(stream, "in", reply)
+            try:
+                reply_from(one, reply, datagram.dst[0], datagram.src)
+            except OSError as error:
+                self._error(stream, f"DNS reply not sent: {error.strerror}")
+
+    def _flow(self, proto: str, datagram: Datagram) -> int:
+        key = (proto, datagram.src, datagram.dst)
+        stream = self._flows.get(key)
+        if stream is None:
+            dns_flow = proto == "udp" and datagram.dst[1] == DNS_PORT
+            stream = self._writer.open(
+                proto,
+                datagram.src,
+                datagram.dst,
+                host=self._names.get(datagram.dst[0]),
+                layer="dns" if dns_flow else "raw",
+            )
+            self._flows[key] = stream
+            if len(self._flows) > _FLOWS:
+                self._writer.close_stream(self._flows.popitem(last=False)[1])
+        else:
+            self._flows.move_to_end(key)
+        return stream
+
+    def _answer_dns(self, stream: int, query: bytes) -> bytes | None:
+        answer = dns.answer(query, self._names)
+        if answer.type:
+            self._writer.event("dns", stream=stream, name=answer.name, type=answer.type)
+        if answer.address is not None:
+            self._names[answer.address] = answer.name
+        return answer.reply
+
+    def _error(self, stream: int | None, reason: str) -> None:
+        self._writer.event("error", stream=stream, reason=reason)
+
+
+def _datagram_sockets(sockets: GatewaySockets) -> list[tuple[socket.socket, str, Receive]]:
+    udp = (sockets.udp4, sockets.udp6, sockets.dns4, sockets.dns6)
+    icmp = (sockets.icmp, sockets.icmp6)
+    return [
+        *((one, "udp", receive_udp) for one in udp),
+        *((one, "icmp", receive_echo) for one in icmp),
+    ]
+
+
+async def _receive(connection: socket.socket, patience: float, quiet: bool) -> bytes:
+    """The next bytes, none at the end of the stream (or, if `quiet`, at any trouble).
+
+    Waiting and reading are apart, so that a cancelled wait cannot take bytes with it.
+
+    Raises:
+        TimeoutError: Nothing came for `patience` seconds, and not `quiet`.
+        OSError: The connection broke.
+    """
+    await asyncio.sleep(0)  # a fast sender must not keep the loop for itself
+    while True:
+        try:
+            return connection.recv(_READ)
+        except BlockingIOError:
+            try:
+                async with asyncio.timeout(patience):
+                    await _readable(connection)
+            except TimeoutError:
+                if quiet:
+                    return b""
+                raise
+        except OSError:
+            if quiet:
+                return b""
+            raise
+
+
+async def _readable(connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(connection.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(connection.fileno())
+
+
+def _drain(connection: socket.socket, session: Session) -> None:
+    """Records what the kernel already holds for a connection that is being closed."""
+    drained = 0
+    while drained < _LARGEST_DRAIN:
+        try:
+            data = connection.recv(_READ)
+        except OSError:  # nothing more, or the connection broke: either way that was all
+            return
+        if not data:
+            return
+        drained += len(data)
+        session.receive(data)
