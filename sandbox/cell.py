@@ -1,0 +1,141 @@
+"""The cell of one sample, whatever the provider: choosing it, sealing its capture, cleaning up.
+
+A cell is two Inspect sandboxes: `default`, the agent's box, and `gateway`, which plays the outside
+world and holds the capture under `CAPTURE_FOLDER`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, TypeAlias, get_args
+
+import anyio.to_thread
+import docker
+from inspect_ai.util import SandboxEnvironment, sandbox
+
+from sandbox import images, state
+from sandbox.box.box import Box, BoxError, missing_programs
+from sandbox.gateway.capture import Capture, read_capture
+from sandbox.namespace import CAPTURE_FOLDER, SEAL
+
+Provider: TypeAlias = Literal["namespace", "docker"]
+
+HARNESS_LABEL = "ai.sallyport.harness"
+"""Label of every container: the harness that made it, as `state.harness_id` names it."""
+_HARNESS_VARIABLE = "SALLYPORT_HARNESS"  # docker/compose.yaml puts it into the label
+
+
+class CellError(RuntimeError):
+    """No cell can be made; one line that says what to install or to type."""
+
+
+def choose(wanted: str) -> Provider:
+    """Pick a provider that works here, and prove it for `namespace` by starting a box.
+
+    Args:
+        wanted: `auto` (docker when an engine answers and the images are there, else namespace),
+            `namespace` or `docker`.
+
+    Raises:
+        CellError: unknown, or it cannot work here.
+    """
+    if wanted not in ("auto", *get_args(Provider)):
+        raise CellError(f"unknown sandbox {wanted!r}: use auto, namespace or docker")
+    no_docker = why_no_docker() if wanted != "namespace" else None
+    if wanted != "namespace" and no_docker is None:
+        os.environ[_HARNESS_VARIABLE] = state.harness_id()
+        clean()
+        return "docker"
+    if wanted == "docker":
+        raise CellError(f"the docker sandbox cannot start: {no_docker}")
+    no_namespace = why_no_namespace()
+    if no_namespace is None:
+        return "namespace"
+    if wanted == "namespace":
+        raise CellError(f"the namespace sandbox cannot start: {no_namespace}")
+    raise CellError(f"no sandbox works here: namespace: {no_namespace}; docker: {no_docker}")
+
+
+def why_no_docker() -> str | None:
+    """What keeps the Docker provider from working, in one line; None when it works."""
+    reason = images.engine()
+    if reason is not None:
+        return reason
+    missing = images.missing()
+    if missing:
+        return f"{' and '.join(missing)} missing or out of date: run `sallyport images build`"
+    return None
+
+
+def why_no_namespace() -> str | None:
+    """What keeps the namespace provider from working, in one line; None when it works."""
+    packages = missing_programs()
+    if packages:
+        return f"install {' '.join(packages)}: run `make prepare`"
+    try:
+        Box.trial()
+    except BoxError as error:
+        return str(error)
+    return None
+
+
+def sandbox_spec(provider: Provider) -> str | tuple[str, str]:
+    """What Inspect's `Task(sandbox=)` takes."""
+    if provider == "namespace":
+        return "namespace"
+    return ("docker", str(images.docker_folder() / "compose.yaml"))
+
+
+def agent_box() -> SandboxEnvironment:
+    """The current sample's agent side."""
+    return sandbox("default")
+
+
+async def sealed_capture() -> Capture:
+    """Stop the current sample's gateway and read its capture.
+
+    Raises:
+        ChainBroken: the capture was tampered with.
+        OSError: the gateway is gone or does not answer: the sample is void.
+    """
+    gateway = sandbox("gateway")
+    sealed = await gateway.exec(SEAL, timeout=60)
+    if not sealed.success:
+        raise OSError(f"the gateway cannot be sealed: {sealed.stderr.strip()}")
+    events = await gateway.read_file(f"{CAPTURE_FOLDER}/events.jsonl", text=False)
+    blob = await gateway.read_file(f"{CAPTURE_FOLDER}/bytes.bin", text=False)
+    return await anyio.to_thread.run_sync(read_capture, events, blob)
+
+
+def clean() -> tuple[str, ...]:
+    """Remove what dead harnesses left: captures, and containers with their volumes.
+
+    Returns:
+        A line for each thing that was removed.
+    """
+    removed = [f"captures {folder}" for folder in state.clean()]
+    if images.engine() is None:
+        removed += _clean_docker()
+    return tuple(removed)
+
+
+def _clean_docker() -> list[str]:
+    client = docker.from_env()
+    try:
+        containers = client.containers.list(all=True, filters={"label": HARNESS_LABEL})
+        dead = [c for c in containers if not state.harness_lives(c.labels[HARNESS_LABEL])]
+        projects = {c.labels.get("com.docker.compose.project") for c in dead} - {None}
+        for container in dead:
+            container.remove(force=True, v=True)
+        removed = [f"container {container.name}" for container in dead]
+        for project in projects:
+            label = {"label": f"com.docker.compose.project={project}"}
+            for volume in client.volumes.list(filters=label):
+                volume.remove(force=True)
+                removed.append(f"volume {volume.name}")
+            for network in client.networks.list(filters=label):
+                network.remove()
+                removed.append(f"network {network.name}")
+        return removed
+    finally:
+        client.close()
