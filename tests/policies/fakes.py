@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.model import ChatCompletionChoice as Choice
+from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.tool import ToolCall
 
 from policies.turn import Proposal, Suspicion, Turn
