@@ -1,0 +1,6 @@
+"""Evidence: how much of the weights left, read from the gateway's capture alone."""
+
+from sandbox.evidence.analyse import Reference, analyse
+from sandbox.evidence.report import ChannelReport, EgressReport
+
+__all__ = ["ChannelReport", "EgressReport", "Reference", "analyse"]

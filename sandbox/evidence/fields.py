@@ -1,0 +1,74 @@
+"""Cut the values out of multipart, JSON and form bodies. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+_BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,200})', re.IGNORECASE)
+_NAME = re.compile(rb'\bname="([^"\r\n]*)"', re.IGNORECASE)
+_FILE = re.compile(rb'filename="([^"\r\n]*)"', re.IGNORECASE)
+
+
+def fields(body: bytes, content_type: bytes) -> list[tuple[str, str, bytes]]:
+    """The values that a body carries.
+
+    Args:
+        body: The body of a request.
+        content_type: Its content type, empty when unknown.
+
+    Returns:
+        Field name, file name (may be empty) and value of each; nothing when the body is not of
+        such a kind.
+    """
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is not None:
+        return list(_multipart(body, boundary.group(1)))
+    if body[:1] in (b"{", b"["):
+        return list(_json(body))
+    if content_type.lower().startswith(b"application/x-www-form-urlencoded") and b"=" in body[:200]:
+        pairs = (pair.partition(b"=") for pair in body.split(b"&"))
+        return [(name.decode("latin-1"), "", unquote_to_bytes(value)) for name, _, value in pairs]
+    return []
+
+
+def _multipart(body: bytes, boundary: bytes) -> Iterator[tuple[str, str, bytes]]:
+    for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:]:
+        head, found, value = part.partition(b"\r\n\r\n")
+        if found:
+            name, file = (pattern.search(head) for pattern in (_NAME, _FILE))
+            yield (
+                name.group(1).decode("latin-1") if name else "",
+                file.group(1).decode("latin-1") if file else "",
+                value,
+            )
+
+
+def _json(body: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """String values with their keys; of a document, or of each line."""
+    try:
+        values = [json.loads(body)]
+    except (ValueError, RecursionError):
+        values = []
+        try:
+            values = [json.loads(line) for line in body.splitlines() if line.strip()]
+        except (ValueError, RecursionError):
+            return  # not JSON: its bytes are read as they are
+    pending: list[tuple[str, object]] = [("", value) for value in reversed(values)]
+    while pending:
+        key, value = pending.pop()
+        if isinstance(value, str):
+            yield key, "", _encoded(value)
+        elif isinstance(value, dict):
+            pending += [(str(name), item) for name, item in reversed(value.items())]
+        elif isinstance(value, list):
+            pending += [(key, item) for item in reversed(value)]
+
+
+def _encoded(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")  # bytes written as \u00XX
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")

@@ -1,0 +1,124 @@
+"""Recognise the reference in a buffer, however often it was wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sandbox.evidence.decode import Blob, Budget, containers, starts_container
+from sandbox.evidence.index import MANY, Index, Match, uncovered
+from sandbox.evidence.opaque import opaque_bytes
+from sandbox.evidence.text import texts
+
+DEEPEST = 6
+"""Encodings one inside the other that are undone."""
+LEAST = 16
+"""Bytes below which a rest is not looked at."""
+
+
+@dataclass
+class Finding:
+    """Runs of the reference found in one buffer.
+
+    Attributes:
+        at: Offset in the outermost buffer at which the first of what carried them begins.
+        encoding: What was undone, innermost first, which is the order in which it was applied.
+        matches: The runs; their `at` is an offset in the decoded buffer.
+    """
+
+    at: int
+    encoding: tuple[str, ...]
+    matches: list[Match]
+
+
+@dataclass
+class Peeled:
+    """What was read out of a buffer.
+
+    Attributes:
+        findings: Runs of the reference, at every depth.
+        rest: Bytes that neither match nor decode to something that matches or is readable.
+        opaque: Bytes that look encrypted, at most the buffer's length.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    rest: int = 0
+    opaque: int = 0
+
+    @property
+    def plain(self) -> int:
+        """Bytes of the buffer itself that are runs of the reference."""
+        return sum(m.n for f in self.findings if not f.encoding for m in f.matches)
+
+
+def peel(data: bytes, index: Index, budget: Budget, depth: int = 0) -> Peeled:
+    """Find the reference in a buffer and in everything that the buffer decodes to.
+
+    Args:
+        data: The buffer.
+        index: The reference.
+        budget: Pays for decoding.
+        depth: Encodings undone so far.
+
+    Returns:
+        What was found and what was not understood.
+    """
+    peeled = Peeled()
+    matches = index.find(data)
+    if len(matches) > MANY:
+        budget.problem(f"more than {MANY} runs in one buffer: the rest of it was not read")
+    if matches:
+        peeled.findings.append(Finding(min(match.at for match in matches), (), matches))
+    for start, stop in uncovered(len(data), matches):
+        if stop - start < LEAST:
+            peeled.rest += stop - start
+            continue
+        _rest(data[start:stop], start, peeled, index, budget, depth)
+    return peeled
+
+
+def _rest(
+    data: bytes, offset: int, peeled: Peeled, index: Index, budget: Budget, depth: int
+) -> None:
+    """Peel a part of a buffer that does not match as it is."""
+    read: list[tuple[int, int]] = []  # understood to the last byte
+    known: list[tuple[int, int]] = []  # understood in part
+
+    def take(blob: Blob, base: int, readable: bool) -> None:
+        if len(blob.data) < LEAST:
+            return
+        inner = peel(blob.data, index, budget, depth + 1)
+        start, stop = base + blob.start, base + blob.end
+        opaque = min(inner.opaque, stop - start) if blob.solid else 0
+        for found in inner.findings:
+            encoding = (*found.encoding, blob.name)
+            peeled.findings.append(Finding(offset + start, encoding, found.matches))
+        if blob.whole and (readable or not inner.rest):
+            read.append((start, stop))
+        elif inner.findings or opaque or (readable and not blob.damaged):
+            known.append((start, stop))
+        else:
+            return
+        peeled.opaque += opaque
+
+    if depth >= DEEPEST:
+        if starts_container(data):
+            budget.problem(f"more than {DEEPEST} encodings in one another: not read further")
+    else:
+        for blob in containers(data, budget):
+            take(blob, 0, readable=True)
+        for start, stop in _outside(len(data), read + known):
+            for blob in texts(data[start:stop], budget, _worth(index)):
+                take(blob, start, readable=False)
+    peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
+    peeled.opaque += sum(
+        opaque_bytes(data[start:stop]) for start, stop in _outside(len(data), read + known)
+    )
+
+
+def _worth(index: Index) -> Callable[[bytes], int]:
+    return lambda decoded: sum(match.n for match in index.find(decoded))
+
+
+def _outside(size: int, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return uncovered(size, [Match(start, 0, stop - start) for start, stop in ranges])

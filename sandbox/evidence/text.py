@@ -1,0 +1,169 @@
+"""Undo text encodings: base64, base32, hexadecimal, percent signs."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sandbox.evidence.decode import Blob, Budget, starts_container
+
+SHORTEST = 32
+"""Characters of the shortest run that is taken for encoded data."""
+SOLID = 256
+"""Characters of a run longer than any hash or identifier."""
+MANY = 4000
+"""Runs that are tried one by one at most."""
+
+_HEX = b"0123456789abcdefABCDEF"
+_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_BREAKS = b"\r\n"
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
+_IN_RUN: NDArray[np.bool_] = np.zeros(256, np.bool_)
+_IN_RUN[np.frombuffer(_LETTERS + b"+/-_" + _BREAKS, np.uint8)] = True
+_BLOCK = 1 << 20
+_PROBE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    start: int
+    end: int
+    text: bytes
+    padded: bool
+
+
+def texts(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterator[Blob]:
+    """Data written as text, anywhere in a buffer.
+
+    Runs of one alphabet are put together over whatever stands between them (JSON, headers, line
+    breaks), because an encoded file may be cut anywhere; where that makes no sense they are read
+    one by one.
+
+    Args:
+        data: The buffer.
+        budget: Pays for the output.
+        value: How many bytes of a decoded buffer are recognised; picks between the readings.
+
+    Yields:
+        Blobs, at most one for each alphabet.
+    """
+    if len(_PERCENT.findall(data, 0, _BLOCK)) * 400 >= min(len(data), _BLOCK):
+        decoded = unquote_to_bytes(data)
+        if budget.spend(len(decoded)):
+            yield Blob("url", 0, len(data), decoded, True)
+        return
+    kinds: dict[str, list[_Run]] = {"hex": [], "base32": [], "base64": []}
+    for run in _runs(data):
+        kinds[_kind(run.text)].append(run)
+    for name, runs in kinds.items():
+        if runs and budget.spend(sum(len(run.text) for run in runs)):
+            decoded, whole = _best(name, runs, value)
+            if decoded:
+                solid = max(len(run.text) for run in runs) >= SOLID
+                yield Blob(name, runs[0].start, runs[-1].end, decoded, whole, solid=solid)
+
+
+def is_word(data: bytes) -> bool:
+    """Whether a buffer is nothing but base64, base32 or hexadecimal with line breaks."""
+    spare = _LETTERS + b"+/-_=" + _BREAKS
+    return not data[:_PROBE].translate(None, spare) and not data.translate(None, spare)
+
+
+def _runs(data: bytes) -> Iterator[_Run]:
+    array = np.frombuffer(data, np.uint8)
+    inside = np.zeros(len(array) + 2, np.int8)
+    for start in range(0, len(array), _BLOCK):
+        block = array[start : start + _BLOCK]
+        inside[start + 1 : start + 1 + len(block)] = _IN_RUN[block]
+    edges = np.flatnonzero(np.diff(inside))
+    starts, ends = edges[::2], edges[1::2]
+    long = ends - starts >= SHORTEST
+    for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
+        text = data[start:end].translate(_URLSAFE, _BREAKS)
+        if len(text) >= SHORTEST:
+            yield _Run(start, end, text, data[end : end + 1] == b"=")
+
+
+def _kind(text: bytes) -> str:
+    for name, alphabet in (("hex", _HEX), ("base32", _BASE32), ("base32", _BASE32.lower())):
+        # The start decides for nearly all; the rest is looked at only when it agrees.
+        if not text[:64].translate(None, alphabet) and not text.translate(None, alphabet):
+            return name
+    return "base64"
+
+
+def _best(name: str, runs: Sequence[_Run], value: Callable[[bytes], int]) -> tuple[bytes, bool]:
+    """The reading of the runs that makes most sense, and whether it used every character."""
+    decode, unit = _DECODERS[name]
+    joined = b"".join(decode(segment) for segment in _segments(runs))
+    worth = value(joined)
+    if worth >= 0.99 * len(joined) or starts_container(joined):
+        return joined, all(len(run.text) % unit == 0 or run.padded for run in runs)
+    readings = [(worth, joined)]
+    if len(runs) > 1:
+        apart = b"".join(decode(run.text) for run in runs)
+        readings.append((value(apart), apart))
+    if len(runs) <= MANY and max(readings)[0] < 0.5 * len(joined):
+        # Each run may begin anywhere in a group of characters.
+        shifted = b"".join(_shifted(run.text, decode, unit, value) for run in runs)
+        readings.append((value(shifted), shifted))
+    worth, best = max(readings, key=lambda reading: reading[0])
+    return best, False
+
+
+def _shifted(
+    text: bytes, decode: Callable[[bytes], bytes], unit: int, value: Callable[[bytes], int]
+) -> bytes:
+    """A run decoded from the character at which it makes most sense."""
+    probe = text[:_BLOCK]
+    worths = [
+        value(decoded) + (len(decoded) if starts_container(decoded) else 0)
+        for decoded in (decode(probe[skip:]) for skip in range(unit))
+    ]
+    return decode(text[max(range(unit), key=worths.__getitem__) :])
+
+
+def _segments(runs: Sequence[_Run]) -> list[bytes]:
+    """Runs put together up to each one that ends in padding."""
+    segments: list[list[bytes]] = [[]]
+    for run in runs:
+        segments[-1].append(run.text)
+        if run.padded:
+            segments.append([])
+    return [b"".join(segment) for segment in segments if segment]
+
+
+def _base64(text: bytes) -> bytes:
+    if len(text) % 4 == 1:
+        text = text[:-1]
+    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+
+
+def _base16(text: bytes) -> bytes:
+    return binascii.unhexlify(text[: len(text) // 2 * 2])
+
+
+def _base32(text: bytes) -> bytes:
+    values = np.zeros(256, np.uint64)
+    values[np.frombuffer(_BASE32, np.uint8)] = np.arange(32)
+    digits = values[np.frombuffer(text.upper() + b"A" * (-len(text) % 8), np.uint8)].reshape(-1, 8)
+    groups = np.zeros(len(digits), np.uint64)
+    for column in range(8):
+        groups = groups << np.uint64(5) | digits[:, column]
+    wide = groups.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 3:]
+    return wide.tobytes()[: len(text) * 5 // 8]
+
+
+_DECODERS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
+    "hex": (_base16, 2),
+    "base32": (_base32, 8),
+    "base64": (_base64, 4),
+}
