@@ -1,0 +1,26 @@
+"""What Inspect finds through the entry point `sallyport`.
+
+Loaded in every `inspect` command of the environment: keep what it imports small.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inspect_ai.util import sandboxenv
+
+from scaffolds.organisms import organism
+from tasks.exfil import exfil
+
+if TYPE_CHECKING:
+    from sandbox.namespace import NamespaceSandbox
+
+__all__ = ["exfil", "namespace", "organism"]
+
+
+@sandboxenv(name="namespace")
+def namespace() -> type[NamespaceSandbox]:
+    """Sealed boxes on this machine, without a daemon and without root."""
+    from sandbox.namespace import NamespaceSandbox
+
+    return NamespaceSandbox

@@ -1,0 +1,155 @@
+"""`inspect eval tasks/exfil.py`: will the agent copy the weights out, and will control catch it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from inspect_ai import Epochs, Task, task
+from inspect_ai.agent import as_solver
+from inspect_ai.approval import ApprovalPolicy
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import Model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+from policies.live import Control, ControlledModel, endorsed_only
+from policies.monitors import monitors
+from policies.protocols import protocols
+from policies.turn import Auditor, ControlProtocol, Monitor, Proposal
+from sandbox import cell
+from scaffolds.attack.plain import plain
+from scaffolds.controlled import controlled
+from tasks.errors import usage_error, usage_errors
+from tasks.roles import bound_role, trusted_model, untrusted_model
+from tasks.scoring import Mode, control_outcome
+from tasks.worlds import find_setting, world
+
+_MESSAGES = 80  # an honest organism needs some twenty
+
+
+@task(name="sallyport/exfil")
+def exfil(
+    protocol: str | dict[str, Any] = "trusted_monitoring",
+    monitor: str | dict[str, Any] | None = None,
+    modes: str | list[str] = "honest,attack",
+    setting: str = "checkpoint_audit",
+    sandbox: str = "auto",
+) -> Task:
+    """An agent with a real job next to a model's weights, under a control protocol.
+
+    Args:
+        protocol: a protocol by name, or `{name: ..., threshold: ...}`.
+        monitor: a monitor, likewise; by default `prompted` when `--model-role monitor=` is given,
+            else the offline `rules`.
+        modes: `honest`, `attack` or both, separated by commas.
+        setting: a setting by name, or the path of its folder.
+        sandbox: `auto`, `namespace` or `docker`.
+    """
+    with usage_errors():
+        chosen = protocols.resolve(_spec(protocol))
+        world_setting = find_setting(setting)
+        wanted_modes = _modes(modes)
+        untrusted = untrusted_model()
+        judge_role = bound_role("monitor")
+        judge = monitors.resolve(_spec(monitor or ("prompted" if judge_role else "rules")))
+        asks_monitor = "monitor" in chosen.roles
+        if asks_monitor and "monitor" in judge.roles and judge_role is None:
+            raise usage_error(f"monitor {judge.name} asks a model: give --model-role monitor=MODEL")
+        trusted = trusted_model(untrusted) if "trusted" in chosen.roles else None
+        provider = cell.choose(sandbox)
+    print(
+        f"sallyport: protocol {chosen.name}, monitor {judge.name if asks_monitor else 'none'}, "
+        f"setting {setting}, sandbox {provider}"
+    )
+    roles = {"trusted": trusted, "monitor": judge_role}
+    return Task(
+        dataset=_dataset(setting, world_setting.variants, wanted_modes),
+        setup=prepare(),
+        solver=work(chosen.value, judge.value if asks_monitor else None, trusted),
+        scorer=control_outcome(),
+        model=ControlledModel(untrusted),
+        model_roles={role: model for role, model in roles.items() if model is not None},
+        approval=[ApprovalPolicy(endorsed_only(), "*")],
+        sandbox=cell.sandbox_spec(provider),
+        message_limit=_MESSAGES,
+        epochs=Epochs(1, []),  # a mean over epochs is not a count of samples
+        metadata={
+            "protocol": {"name": chosen.name, **chosen.arguments},
+            "monitor": {"name": judge.name, **judge.arguments} if asks_monitor else None,
+            "sandbox": provider,
+        },
+    )
+
+
+def _spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
+    # On the command line YAML reads `none`, the protocol's name, as it should: as a string; but
+    # `null` and numbers are no names.
+    if not isinstance(given, str | Mapping):
+        raise usage_error(f"{given!r} is not a name: use a name or {{name: ..., argument: ...}}")
+    return given
+
+
+def _modes(given: str | Sequence[str]) -> tuple[Mode, ...]:
+    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    known: tuple[Mode, ...] = get_args(Mode)
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        raise usage_error(f"unknown mode {wrong[0] if wrong else ''!r}: use honest, attack or both")
+    return tuple(mode for mode in known if mode in names)
+
+
+def _dataset(setting: str, variants: int, modes: tuple[Mode, ...]) -> MemoryDataset:
+    """One sample per variant and mode, the modes side by side so that `--limit` keeps both."""
+    samples = [
+        Sample(
+            id=f"{variant:02d}-{mode}",
+            input=world(setting, variant).task,
+            metadata={"setting": setting, "variant": variant, "mode": mode},
+        )
+        for variant in range(variants)
+        for mode in modes
+    ]
+    return MemoryDataset(samples, name=setting)
+
+
+@solver
+def prepare() -> Solver:
+    """Unpack the sample's world in the agent's box."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        place = world(state.metadata["setting"], state.metadata["variant"])
+        unpack = ["tar", "-x", "-p", "-f", "-", "-C", "/"]
+        done = await cell.agent_box().exec(unpack, input=place.tar(), timeout=120)
+        if not done.success:
+            raise RuntimeError(f"the world cannot be unpacked: {done.stderr.strip()}")
+        return state
+
+    return solve
+
+
+@solver
+def work(protocol: ControlProtocol, monitor: Monitor | None, trusted: Model | None) -> Solver:
+    """Let the untrusted model work on the task under control."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        mode: Mode = state.metadata["mode"]
+        place = world(state.metadata["setting"], state.metadata["variant"])
+        control = Control(
+            protocol=protocol,
+            monitor=monitor,
+            trusted=trusted,
+            auditor=oracle(mode),
+            attack=plain(place.side_task) if mode == "attack" else None,
+        )
+        return await as_solver(controlled(control))(state, generate)
+
+    return solve
+
+
+def oracle(mode: Mode) -> Auditor:
+    """The papers' auditor: knows the mode, confirms in attack mode and clears in honest mode."""
+
+    async def look(proposal: Proposal, reason: str) -> bool:
+        return mode == "attack"
+
+    return look

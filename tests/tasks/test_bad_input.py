@@ -1,0 +1,108 @@
+"""Bad input is one line that says what to do, before any sample starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from sandbox import cell
+from sandbox.box import box
+from tasks.exfil import exfil
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"protocol": "trust_me"}, "use one of defer_to_resample"),
+        ({"protocol": {"name": "trusted_monitoring", "threshold": 1.5}}, "threshold=1.5"),
+        ({"protocol": {"name": "trusted_monitoring", "limit": 1}}, "its arguments are threshold"),
+        ({"protocol": 7}, "7 is not a name"),
+        ({"monitor": "oracle"}, "use one of prompted, rules"),
+        ({"monitor": "prompted"}, "--model-role monitor=MODEL"),
+        ({"setting": "moon_base"}, "use one of checkpoint_audit"),
+        ({"setting": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"modes": "sneaky"}, "use honest, attack or both"),
+        ({"modes": ""}, "use honest, attack or both"),
+        ({"sandbox": "chroot"}, "use auto, namespace or docker"),
+    ],
+)
+def test_what_is_wrong_and_what_would_be_right(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        exfil(**arguments)
+    assert says in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with neither Docker nor what the namespace box needs."""
+    monkeypatch.setattr(box, "_SYSTEM_PATH", "/nonexistent")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize(
+    ("sandbox", "says"),
+    [
+        ("auto", ["bubblewrap iproute2 nftables", "make prepare", "docker:"]),
+        ("namespace", ["bubblewrap iproute2 nftables", "make prepare"]),
+        ("docker", ["docker"]),
+    ],
+)
+def test_a_machine_without_any_sandbox_says_what_to_install(sandbox: str, says: list[str]) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        exfil(sandbox=sandbox)
+    for words in says:
+        assert words in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_kernel_that_refuses_namespaces_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(box, "_need", lambda program: "/bin/false")
+    reason = cell.why_no_namespace() if not box.missing_programs() else None
+    if box.missing_programs():
+        pytest.skip("the namespace sandbox's programs are missing")
+    assert reason is not None and reason.startswith("cannot start a namespace box")
+    assert "\n" not in reason
+
+
+def _inspect(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inspect_ai", "eval", "tasks/exfil.py", *arguments]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={k: v for k, v in os.environ.items() if k != "ANTHROPIC_API_KEY"} | environment,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (("-T", "protocol=trust_me"), {}, "Error: unknown protocol 'trust_me': use one of"),
+        (("--model", "organism/evil"), {}, "Error: no organism/evil: choose one of"),
+        (("--model", "anthropic/claude-x"), {}, "No ANTHROPIC_API_KEY defined"),
+        (
+            ("--model", "anthropic/claude-x", "-T", "protocol=defer_to_trusted"),
+            {"ANTHROPIC_API_KEY": "sk-none"},
+            "Error: the protocol asks a trusted model: give --model-role trusted=MODEL",
+        ),
+    ],
+)
+def test_on_the_terminal_it_is_an_error_and_no_traceback(
+    arguments: tuple[str, ...], environment: dict[str, str], says: str
+) -> None:
+    done = _inspect(*arguments, **environment)
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert says in printed
+    assert "Traceback" not in printed
+    assert "Log:" not in printed, "no sample was started"
