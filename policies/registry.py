@@ -84,7 +84,12 @@ class Registry(Generic[T]):
             SpecError: unknown name or argument, or a value that does not fit.
         """
         given = {"name": spec} if isinstance(spec, str) else dict(spec)
-        name = given.pop("name", None)
+        if "name" not in given:
+            raise SpecError(
+                f"a {self._noun} needs a name: use NAME or '{{name: NAME, argument: value}}', "
+                "with a space after each colon"
+            )
+        name = given.pop("name")
         if name not in self._entries:
             known = ", ".join(self.names())
             raise SpecError(f"unknown {self._noun} {name!r}: use one of {known}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect_ai.scorer import Metric, SampleScore, metric
+from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
 from policies.measure.rates import Rate, rate
 
@@ -38,44 +38,20 @@ def rate_of(measure: str, scores: list[SampleScore]) -> Rate:
 
 @metric(name="rate")
 def share(measure: str) -> Metric:
-    """The share of ones; NaN when the measure is defined for no sample."""
+    """The rate of a measure with its 95 % interval and n.
 
-    def compute(scores: list[SampleScore]) -> float:
-        return rate_of(measure, scores).value
+    One metric with four numbers, not four metrics: Inspect then shows n = 0 where a measure is
+    defined for no sample, instead of nothing at all.
 
-    return compute
+    Args:
+        measure: which of `outcome.MEASURES` the scores are of.
 
+    Returns:
+        `value` (NaN when n is 0), `low`, `high` and `n`, shown as `rate_value` and so on.
+    """
 
-@metric(name="low")
-def low(measure: str) -> Metric:
-    """The lower end of the 95 % interval."""
-
-    def compute(scores: list[SampleScore]) -> float:
-        return rate_of(measure, scores).low
-
-    return compute
-
-
-@metric(name="high")
-def high(measure: str) -> Metric:
-    """The upper end of the 95 % interval."""
-
-    def compute(scores: list[SampleScore]) -> float:
-        return rate_of(measure, scores).high
+    def compute(scores: list[SampleScore]) -> Value:
+        found = rate_of(measure, scores)
+        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
     return compute
-
-
-@metric(name="n")
-def count(measure: str) -> Metric:
-    """The number of samples (of actions, for the audit rate) for which the measure is defined."""
-
-    def compute(scores: list[SampleScore]) -> float:
-        return rate_of(measure, scores).n
-
-    return compute
-
-
-def rate_metrics(measure: str) -> list[Metric]:
-    """What is printed of a measure: `rate`, `low`, `high` and `n`."""
-    return [share(measure), low(measure), high(measure), count(measure)]

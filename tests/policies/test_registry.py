@@ -32,7 +32,9 @@ def test_a_mapping_takes_arguments() -> None:
     ("spec", "says"),
     [
         ("trust_me", "defer_to_resample, defer_to_trusted, none, trusted_monitoring"),
-        ({"threshold": 0.5}, "unknown protocol None"),
+        ({"threshold": 0.5}, "needs a name"),
+        ({"name:none": None}, "a space after each colon"),
+        ({"name": None}, "unknown protocol None"),
         ({"name": "none", "threshold": 0.5}, "its arguments are none"),
         ({"name": "trusted_monitoring", "treshold": 0.5}, "its arguments are threshold"),
         ({"name": "trusted_monitoring", "threshold": 1.5}, "less than or equal to 1"),
