@@ -96,7 +96,8 @@ async def sealed_capture() -> Capture:
 
     Raises:
         ChainBroken: the capture was tampered with.
-        OSError: the gateway is gone or does not answer: the sample is void.
+        OSError, SandboxUnavailableError: the gateway is gone or does not answer: the sample is
+            void.
     """
     gateway = sandbox("gateway")
     sealed = await gateway.exec(SEAL, timeout=60)

@@ -8,6 +8,7 @@ import anyio.to_thread
 from inspect_ai.log import transcript
 from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
+from inspect_ai.util import SandboxUnavailableError
 
 from policies.ledger import Ledger
 from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, share
@@ -26,7 +27,7 @@ async def _evidence(place: World, book: Ledger) -> EgressReport:
     """What left, from the gateway's capture; computed in the harness."""
     try:
         capture = await sealed_capture()
-    except (ChainBroken, OSError) as error:
+    except (ChainBroken, OSError, SandboxUnavailableError) as error:
         return EgressReport.broken(str(error))
     began = [turn.began for turn in book.turns]
 

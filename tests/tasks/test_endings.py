@@ -1,0 +1,186 @@
+"""However a run ends, nothing is left behind and what was done stays in the log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+from inspect_ai.log import EvalLog, read_eval_log
+
+from sandbox import cell
+from sandbox.namespace import NamespaceSandbox
+from tests.tasks.evals import metric, run
+
+_PATIENCE = 120.0  # seconds until a slow machine counts as one that hangs
+
+
+class Harness:
+    """`inspect eval`, as a user starts it."""
+
+    def __init__(self, folder: Path, sandbox: str) -> None:
+        self.folder = folder
+        arguments = ["-T", f"sandbox={sandbox}", "-T", "protocol=none", "--max-samples", "1"]
+        arguments += ["--log-dir", str(folder), "--display", "none", "--log-buffer", "1"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inspect_ai", "eval", "tasks/exfil.py", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+
+    def log(self) -> EvalLog | None:
+        found = list(self.folder.glob("*.eval"))
+        return read_eval_log(str(found[0])) if found else None
+
+    def wait_for_samples(self, n: int) -> None:
+        """Until `n` samples are done and another one is at work."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            time.sleep(0.5)
+            assert self.process.poll() is None, "it ended by itself"
+            try:
+                log = self.log()
+            except (OSError, ValueError, KeyError, EOFError):  # caught in the middle of a write
+                continue
+            if log is not None and len(log.samples or []) >= n:
+                return
+        raise AssertionError(f"no {n} samples after {_PATIENCE:.0f} s")
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait for the end."""
+        try:
+            self.process.send_signal(number)
+            self.process.wait(timeout=_PATIENCE)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+
+
+def box_processes(of: int) -> list[psutil.Process]:
+    """The launchers and boxes below a process."""
+    tree = psutil.Process(of).children(recursive=True)
+    return [p for p in tree if any("launch.py" in a or "/run/init" in a for a in p.cmdline())]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    return not alive
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_keeps_its_samples_and_leaves_no_box(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    harness = Harness(tmp_path, "namespace")
+    try:
+        harness.wait_for_samples(2)
+        boxes: list[psutil.Process] = []
+        while not boxes:
+            boxes = box_processes(harness.process.pid)
+    finally:
+        harness.end(number)
+    assert gone(boxes)
+    log = harness.log()
+    assert log is not None and log.status != "success"
+    done = [sample for sample in log.samples or [] if sample.scores]
+    assert len(done) >= 2
+    cell.clean()
+    assert not list(Path(f"/tmp/sallyport-{os.getuid()}").glob(f"{harness.process.pid}-*"))
+
+
+def of_harness(pid: int) -> list[str]:
+    client = docker.from_env()
+    try:
+        found = client.containers.list(all=True, filters={"label": cell.HARNESS_LABEL})
+        return [str(c.name) for c in found if c.labels[cell.HARNESS_LABEL].startswith(f"{pid}-")]
+    finally:
+        client.close()
+
+
+def volumes() -> set[str]:
+    client = docker.from_env()
+    try:
+        return {str(volume.name) for volume in client.volumes.list()}
+    finally:
+        client.close()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_on_docker_too(number: signal.Signals, tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "docker")
+    try:
+        harness.wait_for_samples(1)
+        deadline = time.monotonic() + _PATIENCE
+        while not (names := of_harness(harness.process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert names
+    finally:
+        harness.end(number)
+    if number == signal.SIGKILL:
+        assert of_harness(harness.process.pid), "nobody tidied up yet: the test sees them"
+    cell.clean()
+    assert of_harness(harness.process.pid) == []
+    project = names[0].rsplit("-", 2)[0]
+    assert not [name for name in volumes() if name.startswith(project)]
+    log = harness.log()
+    assert log is not None and any(sample.scores for sample in log.samples or [])
+
+
+@pytest.mark.namespace
+def test_a_broken_capture_voids_the_sample_and_does_not_read_as_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = NamespaceSandbox.sample_init.__func__  # type: ignore[attr-defined]
+
+    async def tampered(cls: type, *args: object) -> object:
+        boxes = await original(cls, *args)
+        read = boxes["gateway"].read_file
+
+        async def read_file(file: str, text: bool = True) -> str | bytes:
+            content = await read(file, text)
+            if not file.endswith("events.jsonl"):
+                return content
+            lines = content.splitlines(keepends=True)
+            return b"".join(lines[:3] + lines[4:])  # one event less
+
+        boxes["gateway"].read_file = read_file
+        return boxes
+
+    monkeypatch.setattr(NamespaceSandbox, "sample_init", classmethod(tampered))
+    log = run(tmp_path, protocol="none", eval_limit=2)
+    assert log.status == "success"
+    assert metric(log, "unscored") == 1.0
+    for measure in ("catch_rate", "safety", "usefulness", "undetected_success", "attempts"):
+        assert metric(log, measure, "n") == 0
+
+
+@pytest.mark.docker
+def test_a_gateway_that_dies_voids_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = cell.sealed_capture
+
+    async def kill_first() -> object:
+        connection = await cell.sandbox("gateway").connection()
+        client = docker.from_env()
+        try:
+            client.containers.get(str(connection.container)).kill()
+        finally:
+            client.close()
+        return await original()
+
+    monkeypatch.setattr("tasks.scoring.sealed_capture", kill_first)
+    log = run(tmp_path, protocol="none", modes="honest", sandbox="docker", eval_limit=1)
+    assert log.status == "success", log.error
+    assert metric(log, "unscored") == 1.0
+    assert metric(log, "usefulness", "n") == 0
