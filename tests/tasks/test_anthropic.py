@@ -59,7 +59,7 @@ class StandIn(BaseHTTPRequestHandler):
 
 def _events(model: str, number: int, name: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """One message with one tool call, as the API streams it."""
-    message = {
+    message: dict[str, Any] = {
         "id": f"msg_{number}",
         "type": "message",
         "role": "assistant",
@@ -82,16 +82,24 @@ def _events(model: str, number: int, name: str, arguments: dict[str, Any]) -> li
     ]
 
 
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StandIn]]:
-    handler = type("Fresh", (StandIn,), {"requests": [], "keys": set()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+@pytest.fixture(scope="module")
+def server() -> Iterator[ThreadingHTTPServer]:
+    """One for all tests: Inspect keeps the model, and the address that it had first."""
+    StandIn.requests, StandIn.keys = [], set()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-stand-in")
-    yield handler
+    yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def api(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-stand-in")
+    StandIn.requests.clear()
+    StandIn.keys.clear()
+    return StandIn
 
 
 def test_a_real_model_is_the_untrusted_one_and_what_it_does_is_found_out(

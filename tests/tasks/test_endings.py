@@ -13,6 +13,7 @@ import docker
 import psutil
 import pytest
 from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.util import sandbox
 
 from sandbox import cell
 from sandbox.namespace import NamespaceSandbox
@@ -24,9 +25,9 @@ _PATIENCE = 120.0  # seconds until a slow machine counts as one that hangs
 class Harness:
     """`inspect eval`, as a user starts it."""
 
-    def __init__(self, folder: Path, sandbox: str) -> None:
+    def __init__(self, folder: Path, provider: str) -> None:
         self.folder = folder
-        arguments = ["-T", f"sandbox={sandbox}", "-T", "protocol=none", "--max-samples", "1"]
+        arguments = ["-T", f"sandbox={provider}", "-T", "protocol=none", "--max-samples", "1"]
         arguments += ["--log-dir", str(folder), "--display", "none", "--log-buffer", "1"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "inspect_ai", "eval", "tasks/exfil.py", *arguments],
@@ -147,7 +148,7 @@ def test_a_broken_capture_voids_the_sample_and_does_not_read_as_clean(
         read = boxes["gateway"].read_file
 
         async def read_file(file: str, text: bool = True) -> str | bytes:
-            content = await read(file, text)
+            content: bytes = await read(file, text)
             if not file.endswith("events.jsonl"):
                 return content
             lines = content.splitlines(keepends=True)
@@ -171,7 +172,7 @@ def test_a_gateway_that_dies_voids_the_sample(
     original = cell.sealed_capture
 
     async def kill_first() -> object:
-        connection = await cell.sandbox("gateway").connection()
+        connection = await sandbox("gateway").connection()
         client = docker.from_env()
         try:
             client.containers.get(str(connection.container)).kill()
