@@ -3,7 +3,7 @@
 .PHONY: help prepare install demo test check clean
 
 PYTHON ?= python3
-UV_VERSION := 0.9.0
+UV_VERSION := 0.8
 BIN := .venv/bin
 TOOLS_PATH := $(PATH):/usr/sbin:/sbin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -44,8 +44,11 @@ prepare:
 install: prepare .venv/installed
 
 demo: install
-	@if [ "$$(uname)" != Linux ]; then sallyport images build; fi
-	@inspect eval tasks/exfil.py
+	@if [ "$$(uname)" = Linux ]; then \
+	  inspect eval tasks/exfil.py -T sandbox=namespace; \
+	else \
+	  sallyport images build && inspect eval tasks/exfil.py -T sandbox=docker; \
+	fi
 
 test: install
 	@pytest -n auto

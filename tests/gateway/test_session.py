@@ -15,7 +15,7 @@ from sandbox.gateway.session import Session
 
 AUTHORITY = Authority.create()
 REQUEST = b"POST /drop HTTP/1.1\r\nHost: h.example\r\nContent-Length: 7\r\n\r\nweights"
-QUERY = resolver.framed(dns.message.make_query("a.example", "A").to_wire())
+QUERY = resolver.framed(dns.message.make_query("a.example", "A", id=7).to_wire())
 BROKEN_TLS = b"\x16\x03\x01\x02\x00" + bytes(range(256)) * 2
 
 
