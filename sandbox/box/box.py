@@ -128,13 +128,17 @@ def _bwrap_argv(python: str, bwrap: str) -> list[str]:
     return argv
 
 
-def _supervisor() -> str:
-    """The supervisor's source without its docstrings: the agent can read it."""
-    tree = ast.parse(Path(__file__).with_name("supervisor.py").read_text())
+def _without_docstrings(source: str) -> str:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
             del node.body[0]
     return ast.unparse(tree)
+
+
+# The agent can read it, so it says nothing about itself. Made once, at import: boxes start in
+# worker threads, and before Python 3.11.5 the ast module must not run in two threads at once.
+_SUPERVISOR = _without_docstrings(Path(__file__).with_name("supervisor.py").read_text())
 
 
 def _plan(certificate: str) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def _plan(certificate: str) -> dict[str, Any]:
         "nft": _need("nft"),
         "bwrap": bwrap,
         "seccomp": filter_program().hex(),
-        "files": _etc_files(certificate) | {_INIT: _supervisor()},
+        "files": _etc_files(certificate) | {_INIT: _SUPERVISOR},
         "argv": _bwrap_argv(_need("python3"), bwrap),
         "limits": _LIMITS,
     }

@@ -157,7 +157,7 @@ def test_the_agent_has_no_capability_and_a_filter(tmp_path: Path) -> None:
 
 def test_to_the_host_the_agent_is_not_root(tmp_path: Path) -> None:
     async def work(cell: Cell) -> set[int]:
-        await cell.sh("sleep 987654 & echo")
+        await cell.sh("sleep 987654 & until pgrep -f '^sleep 987654'; do :; done")
         return {uid for process in _with("987654") for uid in process.uids()}
 
     uids = in_cell(tmp_path, work)

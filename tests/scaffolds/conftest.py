@@ -51,7 +51,7 @@ def unpack(tmp_path: Path) -> Iterator[Callable[..., Box]]:
         for folder in ("srv", "home/agent"):
             (root / folder).mkdir(parents=True)
         with tarfile.open(fileobj=io.BytesIO(world.tar())) as archive:
-            archive.extractall(root, filter="data")
+            archive.extractall(root)
         argv = [*base, *binds]
         for folder in ("srv", "home/agent"):
             argv += ["--bind", str(root / folder), f"/{folder}"]
