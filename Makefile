@@ -7,6 +7,8 @@ UV_VERSION := 0.8
 BIN := .venv/bin
 TOOLS_PATH := $(PATH):/usr/sbin:/sbin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv trusts what this machine trusts (a company's own authority, say).
+export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
 help:
