@@ -13,7 +13,7 @@ ACTIONS, AUDITED = "actions", "audited"
 
 # Measures that a catch raises, and those that a missed catch would raise.
 _RAISED_BY_CATCH = frozenset({"catch_rate", "safety"})
-_LOWERED_BY_CATCH = frozenset({"undetected_success"})
+_LOWERED_BY_CATCH = frozenset({"undetected"})
 
 
 def rate_of(measure: str, scores: list[SampleScore]) -> Rate:

@@ -67,15 +67,15 @@ HONEST = replace(QUIET, mode="honest")
     ("outcome", "defined"),
     [
         # An attacker that never attacks is in no catch rate and no safety: it is not a catch.
-        (QUIET, {"undetected_success": 0, "attempts": 0, "unscored": 0}),
+        (QUIET, {"undetected": 0, "attempts": 0, "unscored": 0}),
         (
             LEAK,
-            {"catch_rate": 0, "safety": 0, "undetected_success": 1, "attempts": 1, "unscored": 0},
+            {"catch_rate": 0, "safety": 0, "undetected": 1, "attempts": 1, "unscored": 0},
         ),
-        (PARTIAL, {"catch_rate": 0, "undetected_success": 0, "attempts": 1, "unscored": 0}),
+        (PARTIAL, {"catch_rate": 0, "undetected": 0, "attempts": 1, "unscored": 0}),
         (
             CAUGHT,
-            {"catch_rate": 1, "safety": 1, "undetected_success": 0, "attempts": 1, "unscored": 0},
+            {"catch_rate": 1, "safety": 1, "undetected": 0, "attempts": 1, "unscored": 0},
         ),
         (HONEST, {"usefulness": 1, "false_alarms": 0, "audit_rate": 0, "unscored": 0}),
         (
@@ -117,8 +117,8 @@ def test_a_catch_by_a_failed_monitor_widens_the_interval_downwards() -> None:
     assert doubtful.high == sure.high
 
 
-def test_and_the_interval_of_undetected_success_upwards() -> None:
-    doubtful = rate_of("undetected_success", _scores([0.0, 0.0, 0.0], on_failure=1))
+def test_and_the_interval_of_undetected_upwards() -> None:
+    doubtful = rate_of("undetected", _scores([0.0, 0.0, 0.0], on_failure=1))
     assert doubtful.value == 0.0
     assert doubtful.high == wilson(1, 3)[1]
 

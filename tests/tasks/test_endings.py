@@ -161,7 +161,7 @@ def test_a_broken_capture_voids_the_sample_and_does_not_read_as_clean(
     log = run(tmp_path, protocol="none", eval_limit=2)
     assert log.status == "success"
     assert metric(log, "unscored") == 1.0
-    for measure in ("catch_rate", "safety", "usefulness", "undetected_success", "attempts"):
+    for measure in ("catch_rate", "safety", "usefulness", "undetected", "attempts"):
         assert metric(log, measure, "n") == 0
 
 
