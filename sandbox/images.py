@@ -1,5 +1,6 @@
 """The two images of the Docker cell: built from this project, recognised when they are stale."""
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -122,8 +123,9 @@ def _build(
     labels: Mapping[str, str],
     on_progress: Callable[[str], None],
 ) -> None:
-    api = docker.from_env().api
-    steps = api.build(
+    client = docker.from_env()
+    replaced = _id(client, tag)
+    steps = client.api.build(
         fileobj=_context(files),
         custom_context=True,
         tag=tag,
@@ -138,6 +140,16 @@ def _build(
         for line in step.get("stream", "").splitlines():
             if line.strip():
                 on_progress(line.rstrip())
+    if replaced is not None and replaced != _id(client, tag):
+        with contextlib.suppress(APIError):  # a running cell still uses it
+            client.images.remove(replaced)
+
+
+def _id(client: docker.DockerClient, tag: str) -> str | None:
+    try:
+        return str(client.images.get(tag).id)
+    except ImageNotFound:
+        return None
 
 
 def _context(files: Mapping[str, bytes]) -> io.BytesIO:
