@@ -21,7 +21,8 @@ def test_every_way_out_leads_to_the_gateway(topology: str, tmp_path: Path) -> No
     script = Path(__file__).with_name("namespace.py")
     done = subprocess.run(
         [*LAUNCH, sys.executable, str(script), topology, str(tmp_path / "capture"), "nonce-7"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # An ordinary user's PATH may lack the folders of ip and nft.
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
         capture_output=True,
         text=True,
         timeout=120,
