@@ -139,7 +139,10 @@ class LiveTurn(Turn):
             DuplicateDrawError: when a draw came back as a replay of another.
         """
         numbers = [self._next_draw() for _ in range(n)]
-        outputs = await collect(*(self._sample(number) for number in numbers))
+        if n == 1:  # without the span that `collect` would put around it in the transcript
+            outputs = [await self._sample(numbers[0])]
+        else:
+            outputs = await collect(*(self._sample(number) for number in numbers))
         for output in outputs:
             answer = output.message.id or ""
             if answer in self._answers:

@@ -11,6 +11,7 @@ from inspect_ai.approval import ApprovalPolicy
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.viewer import ViewerConfig
 
 from policies.live import Control, ControlledModel, endorsed_only
 from policies.monitors import monitors
@@ -73,6 +74,7 @@ def exfil(
         sandbox=cell.sandbox_spec(provider),
         message_limit=_MESSAGES,
         epochs=Epochs(1, []),  # a mean over epochs is not a count of samples
+        viewer=ViewerConfig(trust_content=False),  # what a hostile model writes is shown as text
         metadata={
             "protocol": {"name": chosen.name, **chosen.arguments},
             "monitor": {"name": judge.name, **judge.arguments} if asks_monitor else None,
