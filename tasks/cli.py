@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import anyio
 import click
 from rich.console import Console
 
 from sandbox import cell, images
+from sandbox.certificate.report import table
+from sandbox.certify import Certificate, CertifyError, certify_fresh
 from sandbox.images import ImageError
 
 
@@ -41,6 +46,44 @@ def images_build() -> None:
     except ImageError as error:
         raise click.ClickException(str(error)) from error
     click.echo("built: use them with `inspect eval tasks/exfil.py -T sandbox=docker`")
+
+
+class CannotTry(click.ClickException):
+    """What keeps the probes from running; exit status 1 would say that something is open."""
+
+    exit_code = 2
+
+
+@main.command("certify")
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "namespace", "docker"]),
+    default="auto",
+    show_default=True,
+    help="The kind of cell.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the certificate itself.")
+def certify_command(provider: str, as_json: bool) -> None:
+    """Prove that a fresh cell has no way out.
+
+    Exit status 0 when all is closed, 1 when something is open, 2 when it cannot be tried.
+    """
+    console = Console(stderr=True)
+    try:
+        with console.status("probing"):
+            certificate = anyio.run(_certify, provider)
+    except (cell.CellError, CertifyError) as error:
+        raise CannotTry(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(certificate.to_json(), indent=2))
+    else:
+        Console().print(table(certificate))
+    if not certificate.ok:
+        click.get_current_context().exit(1)
+
+
+async def _certify(provider: str) -> Certificate:
+    return await certify_fresh(cell.choose(provider))
 
 
 @main.command()

@@ -1,0 +1,248 @@
+"""The containment certificate: proof, from inside the agent's box, that there is no way out.
+
+`certify` takes the two sandboxes of a sample, tries what an agent could try, and holds what the
+probes say against what the gateway recorded and what came to the host. It takes about a second
+and leaves nothing in the box; its packets stay in the capture, in the streams that the certificate
+names. See docs/containment.md for what is proved and what is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
+
+from sandbox.cell import Provider
+from sandbox.certificate import signing
+from sandbox.certificate.canary import Canary, host_canaries
+from sandbox.certificate.cells import fresh_cell
+from sandbox.certificate.findings import (
+    GROUPS,
+    Probe,
+    Verdict,
+    failures,
+    judge,
+    probe_streams,
+    reported,
+    unrecorded,
+)
+from sandbox.certificate.inside.battery import PROBES
+from sandbox.certificate.inside.setup import Setup
+from sandbox.certificate.neighbour import planted
+from sandbox.certificate.script import COMMAND, script
+from sandbox.certificate.signing import run_key
+from sandbox.gateway.capture import Capture, ChainBroken, read_capture
+from sandbox.namespace import CAPTURE_FOLDER, AgentBox
+
+__all__ = [
+    "GROUPS",
+    "Certificate",
+    "CertifyError",
+    "Probe",
+    "Verdict",
+    "certify",
+    "certify_fresh",
+    "run_key",
+    "verify",
+]
+
+_TIMEOUT = 60  # seconds for all probes; they take about one
+_SETTLE = 3.0  # seconds for the gateway to record what the probes have sent
+_PAUSE = 0.05
+
+
+class CertifyError(RuntimeError):
+    """The probes could not be run; one line says why. The box is not certified."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was tried in one box, and what came of it.
+
+    Attributes:
+        provider: Which kind of cell it is.
+        started: Unix time in seconds.
+        seconds: How long it took.
+        nonce: The nonce of the gateway that answered; binds the certificate to one capture.
+        probes: Every probe, sorted by group and name.
+        streams: Ids of the probes' own streams in the capture, which are not the agent's doing.
+        key: The public key it is signed with, hexadecimal.
+        digest: SHA-256 of all of the above, hexadecimal.
+        signature: Ed25519 signature of the digest, hexadecimal.
+    """
+
+    provider: Provider
+    started: float
+    seconds: float
+    nonce: str
+    probes: tuple[Probe, ...]
+    streams: tuple[int, ...]
+    key: str
+    digest: str
+    signature: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether no probe failed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Probe, ...]:
+        """What is open."""
+        return failures(self.probes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The certificate as a JSON object, as `verify` reads it."""
+        body = _body(
+            self.provider, self.started, self.seconds, self.nonce, self.probes, self.streams
+        )
+        return body | {"digest": self.digest, "signature": self.signature}
+
+
+def verify(document: Mapping[str, Any], key: str) -> bool:
+    """Whether a certificate (`Certificate.to_json`) is unchanged and was made by one run.
+
+    Args:
+        document: The certificate, as logged.
+        key: The run's public key, as `run_key` gave it.
+    """
+    return signing.holds(document, key)
+
+
+async def certify(
+    agent: SandboxEnvironment,
+    gateway: SandboxEnvironment,
+    *,
+    neighbour: SandboxEnvironment | None = None,
+) -> Certificate:
+    """Try every way out of a fresh cell and sign what came of it.
+
+    Args:
+        agent: The sandbox where the agent will work (`sandbox("default")`).
+        gateway: The sandbox that holds the capture (`sandbox("gateway")`).
+        neighbour: The agent's sandbox of another sample, to look for from this one.
+
+    Returns:
+        The certificate; it is for the caller to refuse a run whose certificate is not `ok`.
+
+    Raises:
+        CertifyError: The probes could not be run.
+    """
+    started, clock = time.time(), time.monotonic()
+    mark = secrets.token_hex(8)
+    try:
+        nonce = (await _read(gateway)).nonce
+    except (ChainBroken, OSError) as error:
+        raise CertifyError(f"the gateway's capture cannot be read: {error}") from error
+    with host_canaries(mark, nonce) as (setup, canary):
+        said = await _probe(agent, setup, neighbour)
+        capture = await _recorded(gateway, said, mark)
+        probes = judge(said, PROBES.keys(), capture, _visits(canary), mark)
+    streams = probe_streams(capture, mark) if capture else ()
+    provider: Provider = "namespace" if _is_namespace(agent) else "docker"
+    seconds = round(time.monotonic() - clock, 3)
+    body = _body(provider, started, seconds, nonce, probes, streams)
+    digest, signature = signing.seal(body)
+    return Certificate(
+        provider, started, seconds, nonce, probes, streams, run_key(), digest, signature
+    )
+
+
+def _body(
+    provider: Provider,
+    started: float,
+    seconds: float,
+    nonce: str,
+    probes: tuple[Probe, ...],
+    streams: tuple[int, ...],
+) -> dict[str, Any]:
+    return {
+        "provider": provider,
+        "started": started,
+        "seconds": seconds,
+        "nonce": nonce,
+        "ok": not failures(probes),
+        "probes": [
+            {"name": p.name, "group": p.group, "verdict": p.verdict, "detail": p.detail}
+            for p in probes
+        ],
+        "streams": list(streams),
+        "key": run_key(),
+    }
+
+
+async def certify_fresh(provider: Provider) -> Certificate:
+    """Certify a cell made for the purpose, with a second one beside it as its neighbour.
+
+    Args:
+        provider: As `sandbox.cell.choose` gave it.
+
+    Raises:
+        CellError: A cell did not start.
+        CertifyError: The probes could not be run.
+    """
+    async with fresh_cell(provider) as (agent, gateway), fresh_cell(provider) as (other, _):
+        return await certify(agent, gateway, neighbour=other)
+
+
+async def _probe(
+    agent: SandboxEnvironment, setup: Setup, neighbour: SandboxEnvironment | None
+) -> dict[str, Probe]:
+    async with contextlib.AsyncExitStack() as stack:
+        if neighbour is not None:
+            try:
+                trace = await stack.enter_async_context(planted(neighbour))
+            except OSError as error:
+                raise CertifyError(str(error)) from error
+            setup = setup._replace(neighbour=trace)
+        try:
+            done = await agent.exec(COMMAND, input=script(setup), timeout=_TIMEOUT)
+        except TimeoutError as error:
+            raise CertifyError(f"the probes did not end within {_TIMEOUT} s") from error
+        except (OSError, OutputLimitExceededError) as error:
+            raise CertifyError(f"the probes cannot be run: {error}") from error
+    if not done.success:
+        reason = done.stderr.strip().splitlines() or ["no reason given"]
+        raise CertifyError(f"the probes ended with status {done.returncode}: {reason[-1]}")
+    return reported(done.stdout, setup.mark)
+
+
+async def _recorded(
+    gateway: SandboxEnvironment, said: Mapping[str, Probe], mark: str
+) -> Capture | None:
+    """The capture once everything that was answered is in it, or time is up; None if broken."""
+    deadline = anyio.current_time() + _SETTLE
+    while True:
+        try:
+            capture = await _read(gateway)
+        except (ChainBroken, OSError):  # told as the probe net.capture
+            return None
+        if not unrecorded(said, capture, mark) or anyio.current_time() > deadline:
+            return capture
+        await anyio.sleep(_PAUSE)
+
+
+async def _read(gateway: SandboxEnvironment) -> Capture:
+    # Events first: the payloads they point to were written before them.
+    events = await gateway.read_file(f"{CAPTURE_FOLDER}/events.jsonl", text=False)
+    blob = await gateway.read_file(f"{CAPTURE_FOLDER}/bytes.bin", text=False)
+    return await anyio.to_thread.run_sync(read_capture, events, blob)
+
+
+def _visits(canary: Canary) -> tuple[bytes, ...]:
+    return canary.visits()
+
+
+def _is_namespace(agent: SandboxEnvironment) -> bool:
+    try:
+        agent.as_type(AgentBox)
+    except TypeError:
+        return False
+    return True
