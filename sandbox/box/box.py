@@ -31,6 +31,7 @@ _INIT = "/run/init"  # where the supervisor lies in the box
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _WRITABLE = {HOME: "0755", "/srv": "0755", "/tmp": "1777", "/var/tmp": "1777"}
 _WRITABLE_BYTES = 512 << 20  # each of the writable folders
+_SHARED_BYTES = 64 << 20  # /dev/shm, as Docker's default
 _START_SECONDS = 20.0
 _LIMITS = {
     "RLIMIT_CORE": 0,
@@ -121,7 +122,9 @@ def _bwrap_argv(python: str, bwrap: str) -> list[str]:
         argv += ["--ro-bind-try", path, path]
     for path, mode in _WRITABLE.items():
         argv += ["--perms", mode, "--size", str(_WRITABLE_BYTES), "--tmpfs", path]
-    argv += ["--dev", "/dev", "--proc", "/proc", "--clearenv"]
+    # /dev and /dev/shm are memory too: without a size an agent could fill the machine's.
+    argv += ["--dev", "/dev", "--perms", "1777", "--size", str(_SHARED_BYTES)]
+    argv += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--proc", "/proc", "--clearenv"]
     for name, value in ENVIRONMENT.items():
         argv += ["--setenv", name, value]
     argv += ["--chdir", HOME, "--remount-ro", "/", "--", python, "-I", "-S", _INIT]

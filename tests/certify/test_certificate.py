@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import anyio
 import pytest
-from inspect_ai.util import SandboxEnvironment
 
 from sandbox import cell
 from sandbox.cell import Provider
-from sandbox.certificate.cells import fresh_cell
-from sandbox.certify import GROUPS, Certificate, certify, certify_fresh, run_key, verify
-from sandbox.gateway.capture import Capture, read_capture
+from sandbox.certify import GROUPS, certify_fresh, run_key, verify
 
 PROVIDERS = [
     pytest.param("namespace", marks=pytest.mark.namespace),
