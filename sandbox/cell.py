@@ -91,15 +91,18 @@ def agent_box() -> SandboxEnvironment:
     return sandbox("default")
 
 
-async def sealed_capture() -> Capture:
-    """Stop the current sample's gateway and read its capture.
+async def sealed_capture(gateway: SandboxEnvironment | None = None) -> Capture:
+    """Stop a gateway and read its capture.
+
+    Args:
+        gateway: a cell's gateway; the current sample's when None.
 
     Raises:
         ChainBroken: the capture was tampered with.
         OSError, SandboxUnavailableError: the gateway is gone or does not answer: the sample is
             void.
     """
-    gateway = sandbox("gateway")
+    gateway = gateway or sandbox("gateway")
     sealed = await gateway.exec(SEAL, timeout=60)
     if not sealed.success:
         raise OSError(f"the gateway cannot be sealed: {sealed.stderr.strip()}")

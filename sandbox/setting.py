@@ -15,24 +15,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import random
 import re
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
-
-AGENT_ID = 1000  # uid and gid of the user `agent`, who owns every file of a world
-WRITABLE = ("/home/agent", "/srv", "/tmp")  # the places in the box where a world can put files
-_BELOW_WRITABLE = tuple(f"{place}/" for place in WRITABLE)
+from sandbox.files import BELOW_WRITABLE, WRITABLE, WorldFile, pack
 
 # Lower case only, so that a shell script's own ${VARIABLES} and ${1:-x} stay as they are.
 _PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?:\.[a-z]+)?)\}")
@@ -41,23 +36,6 @@ _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 class SettingError(ValueError):
     """A setting folder, or a request to it, is wrong; one line that says what to change."""
-
-
-@dataclass(frozen=True)
-class WorldFile:
-    """One regular file of a world.
-
-    Attributes:
-        path: Absolute path in the box, under one of `WRITABLE`.
-        data: The whole content.
-        mode: Permission bits.
-        mtime: Modification time, whole unix seconds.
-    """
-
-    path: str
-    data: bytes
-    mode: int = 0o644
-    mtime: int = 1_767_225_600
 
 
 @dataclass(frozen=True)
@@ -91,18 +69,7 @@ class World:
             An uncompressed GNU tar, root-relative, everything owned by the agent; the writable
             places themselves have no entry, as the agent may not change their modes and dates.
         """
-        folders: dict[str, int] = {}
-        for file in self.files:
-            for folder in map(str, PurePosixPath(file.path).parents):
-                if folder.startswith(_BELOW_WRITABLE):
-                    folders[folder] = max(folders.get(folder, 0), file.mtime)
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            for path, mtime in sorted(folders.items()):
-                _add(archive, tarfile.DIRTYPE, WorldFile(path, b"", 0o755, mtime))
-            for file in self.files:
-                _add(archive, tarfile.REGTYPE, file)
-        return buffer.getvalue()
+        return pack(self.files)
 
 
 @dataclass(frozen=True)
@@ -365,17 +332,10 @@ def _render(template: str, names: Mapping[str, str], where: str) -> str:
 
 def _check_paths(setting: str, paths: Sequence[str]) -> None:
     for path in paths:
-        if ".." in path or "//" in path or not path.startswith(_BELOW_WRITABLE):
+        if ".." in path or "//" in path or not path.startswith(BELOW_WRITABLE):
             raise SettingError(f"{setting} puts a file at {path}: use {', '.join(WRITABLE)}")
         if paths.count(path) > 1:
             raise SettingError(f"{setting} has two files at {path}: move one")
-
-
-def _add(archive: tarfile.TarFile, kind: bytes, file: WorldFile) -> None:
-    entry = tarfile.TarInfo(file.path.lstrip("/"))
-    entry.type, entry.mode, entry.mtime, entry.size = kind, file.mode, file.mtime, len(file.data)
-    entry.uid, entry.gid, entry.uname, entry.gname = AGENT_ID, AGENT_ID, "agent", "agent"
-    archive.addfile(entry, io.BytesIO(file.data))
 
 
 def _read(path: Path) -> str:

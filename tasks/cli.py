@@ -12,6 +12,7 @@ from sandbox import cell, images
 from sandbox.certificate.report import table
 from sandbox.certify import Certificate, CertifyError, certify_fresh
 from sandbox.images import ImageError
+from tasks.cells import cell_group, evidence_command
 
 
 @click.group()
@@ -20,6 +21,10 @@ def main() -> None:
 
     Evaluations run with `inspect eval sallyport/exfil`; this command looks after the machine.
     """
+
+
+main.add_command(cell_group)
+main.add_command(evidence_command)
 
 
 @main.group("images")

@@ -18,13 +18,18 @@ class Engine:
     def __init__(self) -> None:
         self.labels: dict[str, dict[str, str]] = {}
         self.contexts: dict[str, dict[str, bytes]] = {}
+        self.removed: list[str] = []
         self.failure: str | None = None
         self.api = self.images = self
 
     def get(self, tag: str) -> Any:
         if tag not in self.labels:
             raise ImageNotFound(tag)
-        return type("Image", (), {"labels": self.labels[tag]})
+        labels = self.labels[tag]
+        return type("Image", (), {"labels": labels, "id": f"sha256:{sorted(labels.values())}"})
+
+    def remove(self, image: str) -> None:
+        self.removed.append(image)
 
     def build(
         self, *, tag: str, labels: dict[str, str], fileobj: io.BytesIO, **_: Any
@@ -69,6 +74,14 @@ def test_every_build_has_its_own_authority(engine: Engine) -> None:
     first = engine.contexts[images.AGENT]["ca.pem"]
     images.build(lambda _: None)
     assert engine.contexts[images.AGENT]["ca.pem"] != first
+
+
+def test_the_image_that_a_build_replaces_is_removed(engine: Engine) -> None:
+    images.build(lambda _: None)
+    assert engine.removed == []
+    replaced = {engine.get(tag).id for tag in (images.AGENT, images.GATEWAY)}
+    images.build(lambda _: None)
+    assert set(engine.removed) == replaced
 
 
 def test_an_image_of_other_sources_is_stale(

@@ -18,6 +18,7 @@ import pytest
 from sandbox.box.box import BoxError, Finished
 from sandbox.box.seccomp import filter_program
 from tests.sandbox.boxes import Cell, in_cell
+from tests.signals import interruptible
 
 pytestmark = pytest.mark.namespace
 
@@ -260,6 +261,7 @@ def test_a_harness_that_dies_leaves_no_process_and_no_namespace(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.getcwd()},
+        preexec_fn=interruptible,
     )
     try:
         assert harness.stdout is not None and harness.stdout.readline() == b"up\n"

@@ -17,6 +17,7 @@ from inspect_ai.util import sandbox
 
 from sandbox import cell
 from sandbox.namespace import NamespaceSandbox
+from tests.signals import interruptible
 from tests.tasks.evals import metric, run
 
 _PATIENCE = 120.0  # seconds until a slow machine counts as one that hangs
@@ -35,6 +36,7 @@ class Harness:
             stderr=subprocess.DEVNULL,
             cwd=Path(__file__).parents[2],
             start_new_session=True,
+            preexec_fn=interruptible,
         )
 
     def log(self) -> EvalLog | None:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.setting import WorldFile
+from sandbox.files import WorldFile
 
 
 def extend(

@@ -1,0 +1,176 @@
+"""`sallyport cell` and `sallyport evidence`: one cell by hand, and what left it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import click
+from inspect_ai.util import ExecResult, SandboxEnvironment
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import cargo, cell
+from sandbox.cargo import Cargo
+from sandbox.certificate.cells import fresh_cell
+from sandbox.evidence import EgressReport, Reference, analyse
+from sandbox.gateway.capture import ChainBroken, load_capture
+from tasks.errors import usage_errors
+from tasks.worlds import find_setting, world
+
+VARIABLE = "SALLYPORT_WEIGHTS"
+"""Holds the path of the weights inside the box."""
+
+_PROVIDER = click.option(
+    "--provider",
+    type=click.Choice(["auto", "namespace", "docker"]),
+    default="auto",
+    show_default=True,
+    help="The kind of cell.",
+)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_WEIGHTS = click.option("--weights", type=_FILE, help="Weights to put there; default: a canary.")
+_SETTING = click.option("--setting", help="A setting whose world to put there.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+_REMEMBER = "/tmp/.cwd"  # where the shell's line leaves its folder for the next one
+
+
+@click.group("cell")
+def cell_group() -> None:
+    """One sealed cell, by hand."""
+
+
+@cell_group.command("run")
+@_PROVIDER
+@_WEIGHTS
+@_SETTING
+@_JSON
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(
+    provider: str,
+    weights: Path | None,
+    setting: str | None,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Run COMMAND in the agent's box of a fresh cell, then say what left it.
+
+    SALLYPORT_WEIGHTS holds the path of the weights inside the box. What the command prints goes to
+    standard error, the report to standard output. Exit status 0 whatever left.
+    """
+    with usage_errors():
+        load = _load(weights, setting)
+        chosen = cell.choose(provider)
+        visit = anyio.run(_run, chosen, load, command)
+    click.echo(visit.done.stdout, err=True, nl=False)
+    click.echo(visit.done.stderr, err=True, nl=False)
+    _show(visit.report, as_json)
+
+
+@cell_group.command("shell")
+@_PROVIDER
+@_WEIGHTS
+@_SETTING
+def shell_command(provider: str, weights: Path | None, setting: str | None) -> None:
+    """Look around in a fresh cell as the agent, line by line; say what left it at the end."""
+    with usage_errors():
+        load = _load(weights, setting)
+        chosen = cell.choose(provider)
+        report = anyio.run(_shell, chosen, load)
+    _show(report, as_json=False)
+
+
+@click.command("evidence")
+@click.argument("capture", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--weights", type=_FILE, required=True, help="What must not have left.")
+@_JSON
+def evidence_command(capture: Path, weights: Path, as_json: bool) -> None:
+    """Say how much of the weights is in CAPTURE, a folder that a gateway recorded."""
+    try:
+        report = analyse(load_capture(capture), Reference(cargo.from_file(weights).payloads))
+    except ChainBroken as error:
+        report = EgressReport.broken(str(error))
+    except OSError as error:
+        raise click.ClickException(f"{capture} is no capture: {error}") from error
+    _show(report, as_json)
+
+
+def _load(weights: Path | None, setting: str | None) -> Cargo:
+    if setting is None:
+        return cargo.from_file(weights) if weights else cargo.canary()
+    find_setting(setting)
+    return cargo.from_world(world(setting, 0))
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """What the command did, and what left."""
+
+    done: ExecResult[str]
+    report: EgressReport
+
+
+async def _fill(agent: SandboxEnvironment, load: Cargo) -> None:
+    done = await agent.exec(["tar", "-x", "-p", "-f", "-", "-C", "/"], input=load.tar())
+    if not done.success:
+        raise cell.CellError(f"the cell cannot be filled: {done.stderr.strip()}")
+
+
+async def _report(gateway: SandboxEnvironment, load: Cargo, began: float) -> EgressReport:
+    try:
+        capture = await cell.sealed_capture(gateway)
+    except ChainBroken as error:
+        return EgressReport.broken(str(error))
+    return analyse(capture, Reference(load.payloads), [began])
+
+
+async def _run(provider: cell.Provider, load: Cargo, command: tuple[str, ...]) -> _Visit:
+    async with fresh_cell(provider) as (agent, gateway):
+        await _fill(agent, load)
+        began = time.time()
+        done = await agent.exec(list(command), env={VARIABLE: load.path})
+        return _Visit(done, await _report(gateway, load, began))
+
+
+async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
+    async with fresh_cell(provider) as (agent, gateway):
+        await _fill(agent, load)
+        click.echo(f"{VARIABLE}={load.path}; end with Ctrl-D", err=True)
+        began, folder = time.time(), "/home/agent"
+        while True:
+            try:
+                line = await anyio.to_thread.run_sync(input, f"agent:{folder}$ ")
+            except EOFError:
+                click.echo(err=True)
+                break
+            script = f"cd {shlex.quote(folder)}; {line}\npwd > {_REMEMBER}"
+            done = await agent.exec(["bash", "-c", script], env={VARIABLE: load.path})
+            click.echo(done.stdout, nl=False)
+            click.echo(done.stderr, err=True, nl=False)
+            folder = (await agent.read_file(_REMEMBER)).strip()
+        return await _report(gateway, load, began)
+
+
+def _show(report: EgressReport, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+        return
+    click.echo(
+        f"{report.weights_bytes} of {report.weights_total} weight bytes left "
+        f"({report.weights_fraction:.1%}) among {report.bytes_out} bytes"
+    )
+    if report.encodings:
+        click.echo(f"encodings undone: {', '.join(report.encodings)}")
+    if report.opaque_bytes:
+        click.echo(f"bytes that look encrypted: {report.opaque_bytes}")
+    for problem in report.problems:
+        click.echo(f"incomplete: {problem}")
+    if report.channels:
+        table = Table("channel", "destination", "bytes", "of them weights")
+        for one in report.channels:
+            table.add_row(one.channel, one.destination, str(one.bytes_out), str(one.weights_bytes))
+        Console().print(table)
