@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import CaptureWriter
+from sandbox.gateway.manners import Manners, load_manners
 from sandbox.gateway.network import (
     SHARED_ADDRESSES,
     nft_rules,
@@ -32,12 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m sandbox.gateway", description=__doc__)
     parser.add_argument("--capture", type=Path, required=True, help="folder for the capture")
     parser.add_argument("--ca", type=Path, required=True, help="folder with ca.pem and ca.key")
+    parser.add_argument("--manners", type=Path, help="folder with manners.json and packages/")
     arguments = parser.parse_args()
     nonce = os.environ.get("SALLYPORT_NONCE") or secrets.token_hex(16)
-    asyncio.run(_run(arguments.capture, arguments.ca, nonce))
+    manners = load_manners(arguments.manners) if arguments.manners else Manners()
+    asyncio.run(_run(arguments.capture, arguments.ca, nonce, manners))
 
 
-async def _run(folder: Path, ca: Path, nonce: str) -> None:
+async def _run(folder: Path, ca: Path, nonce: str, manners: Manners) -> None:
     loop = asyncio.get_running_loop()
     sealing, leaving = asyncio.Event(), asyncio.Event()
 
@@ -50,7 +53,7 @@ async def _run(folder: Path, ca: Path, nonce: str) -> None:
     authority = Authority.load(ca)
     writer = CaptureWriter(folder, nonce=nonce)
     set_up_network()
-    gateway = Gateway(writer, authority)
+    gateway = Gateway(writer, authority, manners)
     await gateway.serve(open_sockets())
     (folder / READY).touch()
     print("ready", flush=True)

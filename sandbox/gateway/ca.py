@@ -120,7 +120,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(["http/1.1", "h2"])  # HTTP/2 only for who speaks nothing else
         context.sslobject_class = ServerConnection
         context.sni_callback = self._choose
         chain = _key_pem(self._leaf) + certificate.public_bytes(serialization.Encoding.PEM)

@@ -14,95 +14,47 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-VERSION = 1
-EVENTS = "events.jsonl"
-BYTES = "bytes.bin"
-_ZERO = "0" * 64
-_SUM = b',"sum":"'
+from sandbox.gateway.reading import (
+    BYTES,
+    EVENTS,
+    SUM,
+    VERSION,
+    ZERO,
+    Address,
+    Capture,
+    ChainBroken,
+    Chunk,
+    Direction,
+    Stream,
+    line_check,
+    load_capture,
+    read_capture,
+)
+
+__all__ = [
+    "BYTES",
+    "EVENTS",
+    "VERSION",
+    "Address",
+    "Capture",
+    "CaptureFull",
+    "CaptureWriter",
+    "ChainBroken",
+    "Chunk",
+    "Direction",
+    "Stream",
+    "load_capture",
+    "read_capture",
+]
+
 _EVENTS_FLOOR = 1 << 20  # bytes: the event log has the payload's limit for itself, but no less
-
-Direction = Literal["out", "in"]
-Address = tuple[str, int]
 
 
 class CaptureFull(Exception):
     """The capture takes no more: its limit was reached or the disk refused a write."""
-
-
-class ChainBroken(Exception):
-    """The capture is not what the gateway wrote; the one-line reason names the line."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One piece of a stream.
-
-    Attributes:
-        t: Unix time in seconds at which it was recorded.
-        direction: "out" when it came from the agent, "in" when the gateway answered it.
-        at: Offset of the payload in `bytes.bin`.
-        payload: The bytes; plaintext when the stream was TLS.
-    """
-
-    t: float
-    direction: Direction
-    at: int
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class Stream:
-    """One TCP connection, or one UDP or ICMP flow between two addresses.
-
-    Attributes:
-        id: Number of the stream, unique in its capture.
-        proto: "tcp", "udp" or "icmp".
-        src: Address and port of the agent (port 0 for ICMP).
-        dst: Address and port the agent meant to reach (port 0 for ICMP).
-        host: Name under which the gateway's DNS had given out `dst`, if any.
-        layer: "raw", "tls", "http" or "dns"; HTTP inside TLS is "tls".
-        sni: Server name the client asked for in TLS, if any.
-        chunks: The payloads in the order in which they were recorded.
-    """
-
-    id: int
-    proto: str
-    src: Address
-    dst: Address
-    host: str | None
-    layer: str
-    sni: str | None
-    chunks: tuple[Chunk, ...]
-
-    @property
-    def out(self) -> bytes:
-        """Everything the agent sent on this stream, joined."""
-        return b"".join(chunk.payload for chunk in self.chunks if chunk.direction == "out")
-
-
-@dataclass(frozen=True)
-class Capture:
-    """A verified capture.
-
-    Attributes:
-        nonce: The nonce of the gateway that wrote it.
-        streams: All streams in order of opening.
-        events: All events in order, as decoded from their lines.
-        head: SHA-256 of the last whole line.
-        complete: Whether an `end` event seals it.
-        truncated_by_limit: Whether the gateway stopped because the capture was full.
-    """
-
-    nonce: str
-    streams: tuple[Stream, ...]
-    events: tuple[dict[str, Any], ...]
-    head: str
-    complete: bool
-    truncated_by_limit: bool
 
 
 class CaptureWriter:
@@ -140,8 +92,11 @@ class CaptureWriter:
         self._streams = 0
         self._totals: dict[int, dict[str, int]] = {}
         self._full = self._failed = self._ended = False
+        self.folder = folder
+        """The folder of the capture."""
         self.nonce = nonce
-        self.head = _ZERO
+        """What proves which gateway this was."""
+        self.head = ZERO
         """SHA-256 of the last line."""
         self.event("start", version=VERSION, nonce=nonce)
 
@@ -151,9 +106,17 @@ class CaptureWriter:
         return self._full
 
     def open(
-        self, proto: str, src: Address, dst: Address, host: str | None = None, layer: str = "raw"
+        self,
+        proto: str,
+        src: Address,
+        dst: Address,
+        host: str | None = None,
+        layer: str = "raw",
+        *,
+        part_of: int | None = None,
+        allowed: bool = False,
     ) -> int:
-        """Opens a stream and returns its id.
+        """Opens a stream and returns its id; see `Stream` for what the arguments mean.
 
         Raises:
             CaptureFull: The event log is at its limit.
@@ -164,7 +127,12 @@ class CaptureWriter:
         self._streams += 1
         stream = self._streams
         self._totals[stream] = {"out": 0, "in": 0}
-        self.event("open", stream=stream, proto=proto, src=src, dst=dst, host=host, layer=layer)
+        extra: dict[str, Any] = {} if part_of is None else {"part_of": part_of}
+        if allowed:
+            extra["allowed"] = True
+        self.event(
+            "open", stream=stream, proto=proto, src=src, dst=dst, host=host, layer=layer, **extra
+        )
         return stream
 
     def data(self, stream: int, direction: Direction, payload: bytes) -> None:
@@ -197,7 +165,7 @@ class CaptureWriter:
             raise CaptureFull("the capture is sealed")
         head = {"seq": self._seq, "prev": self.head, "t": round(self._clock(), 6), "kind": kind}
         body = json.dumps(head | fields, separators=(",", ":")).encode()[:-1]
-        line = body + _SUM + _check(body) + b'"}'
+        line = body + SUM + line_check(body) + b'"}'
         self._append(self._events_fd, line + b"\n")
         self._events_size += len(line) + 1
         self._seq += 1
@@ -243,156 +211,3 @@ class CaptureWriter:
         except OSError as error:
             self._failed = self._full = True
             raise CaptureFull(f"the capture could not be written: {error.strerror}") from error
-
-
-class _Reader:
-    """Rebuilds the streams while it checks what every event claims."""
-
-    def __init__(self, blob: bytes) -> None:
-        self.blob = blob
-        self.size = 0
-        self.nonce = ""
-        self.sealed = False
-        self.limited = False
-        self.streams: dict[int, Stream] = {}
-        self.chunks: dict[int, list[Chunk]] = {}
-        self.closed: set[int] = set()
-
-    def take(self, seq: int, event: dict[str, Any]) -> None:
-        if self.sealed:
-            raise ChainBroken("an event follows the seal")
-        if event["seq"] != seq or (event["kind"] == "start") != (seq == 0):
-            raise ChainBroken("out of order")
-        match event["kind"]:
-            case "start":
-                if event["version"] != VERSION:
-                    raise ChainBroken(f"version {event['version']}, expected {VERSION}")
-                self.nonce = event["nonce"]
-            case "open":
-                self._open(event)
-            case "data":
-                self._data(event)
-            case "close":
-                self._close(self._stream(event), event)
-            case "tls":
-                stream = self._stream(event)
-                self.streams[stream.id] = replace(stream, layer="tls", sni=event["sni"])
-            case "http" | "dns" as layer:
-                stream = self._stream(event)
-                if stream.layer == "raw":  # a connection is opened before it says what it carries
-                    self.streams[stream.id] = replace(stream, layer=layer)
-            case "limit":
-                self.limited = True
-            case "end":
-                if (event["events"], event["bytes"]) != (seq + 1, self.size):
-                    raise ChainBroken("the seal counts other events or bytes")
-                if len(self.blob) != self.size:
-                    raise ChainBroken("payload follows the sealed bytes")
-                self.sealed = True
-
-    def finish(self) -> tuple[Stream, ...]:
-        return tuple(
-            replace(stream, chunks=tuple(self.chunks[number]))
-            for number, stream in self.streams.items()
-        )
-
-    def _stream(self, event: dict[str, Any]) -> Stream:
-        if event["stream"] in self.closed:
-            raise ChainBroken("an event of a closed stream")
-        return self.streams[event["stream"]]
-
-    def _open(self, event: dict[str, Any]) -> None:
-        number = event["stream"]
-        if number in self.streams:
-            raise ChainBroken("a stream was opened twice")
-        (src, sport), (dst, dport) = event["src"], event["dst"]
-        proto, host, layer = event["proto"], event["host"], event["layer"]
-        self.streams[number] = Stream(
-            number, proto, (src, sport), (dst, dport), host, layer, sni=None, chunks=()
-        )
-        self.chunks[number] = []
-
-    def _data(self, event: dict[str, Any]) -> None:
-        at, n, direction = event["at"], event["n"], event["dir"]
-        payload = self.blob[at : at + n]
-        if at != self.size or hashlib.sha256(payload).hexdigest() != event["sha256"]:
-            raise ChainBroken("the payload is not the one recorded")
-        self.size += n
-        stream = self._stream(event)
-        self.chunks[stream.id].append(Chunk(event["t"], direction, at, payload))
-
-    def _close(self, stream: Stream, event: dict[str, Any]) -> None:
-        self.closed.add(stream.id)
-        for direction in ("out", "in"):
-            chunks = self.chunks[stream.id]
-            if event[direction] != sum(len(c.payload) for c in chunks if c.direction == direction):
-                raise ChainBroken("the totals of a closed stream do not add up")
-
-
-def read_capture(events: bytes, blob: bytes) -> Capture:
-    """Verifies and reads a capture, finished or still being written.
-
-    Args:
-        events: Content of `events.jsonl`; when the gateway still runs, read before `blob`.
-        blob: Content of `bytes.bin`.
-
-    Returns:
-        The capture. Without its seal `complete` is False; a line cut short at the end is left out.
-
-    Raises:
-        ChainBroken: A line or payload was edited, removed, added or moved.
-    """
-    *lines, rest = events.split(b"\n")
-    if not lines:
-        raise ChainBroken("the capture has no start: its first line is missing or cut short")
-    reader = _Reader(blob)
-    head = _ZERO
-    decoded: list[dict[str, Any]] = []
-    for seq, line in enumerate(lines):
-        try:
-            event = _decode(line)
-            if event["prev"] != head:
-                raise ChainBroken("does not follow the line before it")
-            reader.take(seq, event)
-        except ChainBroken as broken:
-            raise ChainBroken(f"line {seq + 1}: {broken}") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise ChainBroken(f"line {seq + 1}: not an event ({error!r})") from error
-        decoded.append(event)
-        head = hashlib.sha256(line).hexdigest()
-    if reader.sealed and rest:
-        raise ChainBroken(f"line {len(lines) + 1}: an event follows the seal")
-    return Capture(
-        nonce=reader.nonce,
-        streams=reader.finish(),
-        events=tuple(decoded),
-        head=head,
-        complete=reader.sealed,
-        truncated_by_limit=reader.limited,
-    )
-
-
-def load_capture(folder: Path) -> Capture:
-    """Reads and verifies the capture in `folder`.
-
-    Raises:
-        ChainBroken: See `read_capture`.
-        OSError: A file of the capture is missing or unreadable.
-    """
-    # Events first: the writer appends a payload before the event that points to it.
-    events = (folder / EVENTS).read_bytes()
-    return read_capture(events, (folder / BYTES).read_bytes())
-
-
-def _check(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest()[:16].encode()
-
-
-def _decode(line: bytes) -> dict[str, Any]:
-    body, found, check = line.rpartition(_SUM)
-    if not found or check != _check(body) + b'"}':
-        raise ChainBroken("was edited")
-    event = json.loads(line)
-    if not isinstance(event, dict):
-        raise ChainBroken("is not an object")
-    return event

@@ -11,8 +11,12 @@ from sandbox.gateway import dns
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import Address, CaptureFull, CaptureWriter
 from sandbox.gateway.datagrams import Datagram, Receive, receive_echo, receive_udp, reply_from
+from sandbox.gateway.manners import Manners
 from sandbox.gateway.network import DNS_PORT, GatewaySockets
+from sandbox.gateway.outside import Outside
 from sandbox.gateway.session import Session
+from sandbox.gateway.store import Store
+from sandbox.gateway.tape import Tape
 
 IDLE = 120.0
 """Seconds after which a connection without traffic is closed."""
@@ -35,10 +39,13 @@ class Gateway:
     can be sealed with `CaptureWriter.end`.
     """
 
-    def __init__(self, writer: CaptureWriter, authority: Authority) -> None:
-        """Takes where to record and who signs; nothing runs before `serve`."""
+    def __init__(
+        self, writer: CaptureWriter, authority: Authority, manners: Manners | None = None
+    ) -> None:
+        """Takes where to record, who signs and how to answer; nothing runs before `serve`."""
         self._writer = writer
-        self._authority = authority
+        self._store = Store(writer.folder)
+        self._outside = Outside(writer, authority, self._answer_dns, self._store, manners)
         self._names: dict[str, str] = {}
         self._sockets: GatewaySockets | None = None
         self._listening = False
@@ -75,6 +82,7 @@ class Gateway:
         await asyncio.gather(*self._connections, return_exceptions=True)
         while self._flows:
             self._writer.close_stream(self._flows.popitem()[1])
+        self._store.close()
 
     def _stop(self) -> None:
         """Stops taking anything; readers go before their sockets, as numbers are used again."""
@@ -148,8 +156,10 @@ class Gateway:
 
     async def _converse(self, connection: socket.socket, src: Address) -> None:
         dst = connection.getsockname()[:2]
-        stream = self._writer.open("tcp", src, dst, host=self._names.get(dst[0]))
-        session = Session(self._writer, stream, dst, self._authority, self._answer_dns)
+        host = self._names.get(dst[0])
+        stream = self._open("tcp", src, dst, host)
+        tape = Tape(self._writer, stream, src, dst, host, self._allows(host))
+        session = Session(self._outside, tape)
         try:
             with self._recording_faults(stream):
                 await self._exchange(connection, session)
@@ -161,7 +171,16 @@ class Gateway:
             try:
                 session.finish()
             finally:
-                self._writer.close_stream(stream)
+                tape.close()
+
+    def _open(
+        self, proto: str, src: Address, dst: Address, host: str | None, layer: str = "raw"
+    ) -> int:
+        allowed = self._allows(host)
+        return self._writer.open(proto, src, dst, host, layer, allowed=allowed)
+
+    def _allows(self, host: str | None) -> bool:
+        return self._outside.manners.service(host) is not None
 
     @contextlib.contextmanager
     def _recording_faults(self, stream: int) -> Iterator[None]:
@@ -177,26 +196,40 @@ class Gateway:
             self._error(stream, f"gateway fault: {error!r}")
 
     async def _exchange(self, connection: socket.socket, session: Session) -> None:
-        loop = asyncio.get_running_loop()
-        lingering = False
+        silent = 0.0
         while True:
-            data = await _receive(connection, _LINGER if lingering else IDLE, lingering)
+            patience = _LINGER if session.closing else session.patience
+            try:
+                data = await _receive(connection, patience or IDLE, session.closing)
+            except TimeoutError:
+                silent += patience or IDLE
+                if silent >= IDLE:
+                    raise
+                await self._answer(connection, session, session.quiet())
+                continue
             if not data:
                 return
-            answer = session.receive(data)
-            if lingering:
-                continue
-            # Closing at once would reset the connection and lose what is on its way.
-            lingering = session.closing
-            try:
-                if answer:
-                    async with asyncio.timeout(IDLE):
-                        await loop.sock_sendall(connection, answer)
-                if lingering:
-                    connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                if not lingering:  # at the end the client may well be gone already
-                    raise
+            silent = 0.0
+            if session.closing:
+                session.receive(data)
+            else:
+                await self._answer(connection, session, session.receive(data))
+
+    async def _answer(self, connection: socket.socket, session: Session, answer: bytes) -> None:
+        """Sends what the session returned, and the rest of it."""
+        loop = asyncio.get_running_loop()
+        if session.delay:
+            await asyncio.sleep(session.delay)
+        try:
+            while answer:
+                async with asyncio.timeout(IDLE):
+                    await loop.sock_sendall(connection, answer)
+                answer = session.more()
+            if session.closing:  # closing at once would reset it and lose what is on its way
+                connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            if not session.closing:  # at the end the client may well be gone already
+                raise
 
     # Datagrams
 
@@ -239,13 +272,9 @@ class Gateway:
         stream = self._flows.get(key)
         if stream is None:
             dns_flow = proto == "udp" and datagram.dst[1] == DNS_PORT
-            stream = self._writer.open(
-                proto,
-                datagram.src,
-                datagram.dst,
-                host=self._names.get(datagram.dst[0]),
-                layer="dns" if dns_flow else "raw",
-            )
+            host = self._names.get(datagram.dst[0])
+            layer = "dns" if dns_flow else "raw"
+            stream = self._open(proto, datagram.src, datagram.dst, host, layer)
             self._flows[key] = stream
             if len(self._flows) > _FLOWS:
                 self._writer.close_stream(self._flows.popitem(last=False)[1])

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.gateway.http import Conversation, Exchange, Reply
+from tests.gateway.worlds import a_site
 
 
 def get(target: str = "/x", *extra: str) -> bytes:
@@ -24,7 +25,7 @@ def feed(conversation: Conversation, *pieces: bytes) -> Reply:
 
 
 def test_a_request_gets_200_with_the_nonce() -> None:
-    reply = Conversation("nonce-1", clock=lambda: 0).receive(get())
+    reply = Conversation(a_site("nonce-1")).receive(get())
     head, _, body = reply.send.partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"HTTP/1.1 200 OK",
@@ -59,31 +60,36 @@ def test_a_request_gets_200_with_the_nonce() -> None:
         (b"HEAD / HTTP/1.1\r\nHost: d\r\n\r\n", Exchange("HEAD", "/", "d", 200, 0), False),
         (
             b"CONNECT t.example:443 HTTP/1.1\r\nHost: t.example:443\r\n\r\n",
-            Exchange("CONNECT", "t.example:443", "t.example:443", 405, 0),
+            Exchange("CONNECT", "t.example:443", "t.example:443", 200, 0),
             False,
         ),
         (
-            get("/ws", "Connection: Upgrade", "Upgrade: websocket"),
-            Exchange("GET", "/ws", "h.example", 200, 0),
+            get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: k"),
+            Exchange("GET", "/ws", "h.example", 101, 0),
+            False,
+        ),
+        (
+            get("/h2c", "Connection: Upgrade", "Upgrade: h2c"),
+            Exchange("GET", "/h2c", "h.example", 200, 0),
             False,
         ),
     ],
 )
 def test_requests(request_: bytes, exchange: Exchange, close: bool) -> None:
-    reply = Conversation("n").receive(request_)
+    reply = Conversation(a_site()).receive(request_)
     assert reply.exchanges == (exchange,)
     assert reply.close is close
     assert reply.send.startswith(f"HTTP/1.1 {exchange.status} ".encode())
 
 
 def test_the_home_page_is_a_page_and_head_has_no_body() -> None:
-    assert b"<html>" in Conversation("n").receive(get("/")).send
-    head = Conversation("n").receive(b"HEAD / HTTP/1.1\r\nHost: d\r\n\r\n").send
+    assert b"<html>" in Conversation(a_site()).receive(get("/")).send
+    head = Conversation(a_site()).receive(b"HEAD / HTTP/1.1\r\nHost: d\r\n\r\n").send
     assert head.endswith(b"\r\n\r\n") and b"<html>" not in head
 
 
 def test_a_client_that_asks_first_is_told_to_continue() -> None:
-    conversation = Conversation("n")
+    conversation = Conversation(a_site())
     head = b"PUT /w HTTP/1.1\r\nHost: d\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
     assert conversation.receive(head).send == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert conversation.receive(b"ab").send == b""
@@ -98,9 +104,9 @@ def test_pieces_of_any_size_give_the_same_exchanges(size: int, body: int) -> Non
         f"PUT /b HTTP/1.1\r\nHost: d\r\nContent-Length: {body}\r\n\r\n".encode() + b"x" * body
     )
     pieces = [wire[i : i + size] for i in range(0, len(wire), size)]
-    reply = feed(Conversation("n", clock=lambda: 0), *pieces)
+    reply = feed(Conversation(a_site()), *pieces)
     assert [(e.target, e.request_bytes) for e in reply.exchanges] == [("/a", 0), ("/b", body)]
-    assert reply.send == feed(Conversation("n", clock=lambda: 0), wire).send
+    assert reply.send == feed(Conversation(a_site()), wire).send
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_pieces_of_any_size_give_the_same_exchanges(size: int, body: int) -> Non
     ],
 )
 def test_what_is_not_http_ends_the_conversation_with_an_error(wire: bytes) -> None:
-    conversation = Conversation("n")
+    conversation = Conversation(a_site())
     reply = conversation.receive(wire)
     assert reply.close and reply.error
     assert reply.send.startswith(b"HTTP/1.1 4")
@@ -122,14 +128,14 @@ def test_what_is_not_http_ends_the_conversation_with_an_error(wire: bytes) -> No
 
 
 def test_an_unfinished_request_is_reported_with_what_came() -> None:
-    conversation = Conversation("n")
+    conversation = Conversation(a_site())
     assert conversation.unfinished() is None
     conversation.receive(b"PUT /w HTTP/1.1\r\nHost: d\r\nContent-Length: 100\r\n\r\n12345")
     assert conversation.unfinished() == Exchange("PUT", "/w", "d", 0, 5)
 
 
 def test_a_real_client_understands_the_answers() -> None:
-    client, conversation = h11.Connection(h11.CLIENT), Conversation("n")
+    client, conversation = h11.Connection(h11.CLIENT), Conversation(a_site())
     for _ in range(2):
         request = h11.Request(method="POST", target="/", headers=[("host", "d")])
         wire = (client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b"")

@@ -5,64 +5,17 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.gateway import server
-from sandbox.gateway.ca import Authority
-from sandbox.gateway.capture import Capture, CaptureWriter, load_capture
-from sandbox.gateway.network import IP_RECVORIGDSTADDR, GatewaySockets
-from sandbox.gateway.server import Gateway
+from sandbox.gateway.capture import Capture
+from sandbox.gateway.network import GatewaySockets
+from tests.gateway.running import World, loopback_sockets, world
 
-AUTHORITY = Authority.create()
 V4, V6 = socket.AF_INET, socket.AF_INET6
 REQUEST = b"POST /drop HTTP/1.1\r\nHost: h.example\r\nContent-Length: 7\r\n\r\nweights"
-
-
-def loopback_sockets() -> GatewaySockets:
-    """Sockets like those of `open_sockets`; the ones that need privileges stay silent."""
-
-    def tcp(family: socket.AddressFamily, address: str) -> socket.socket:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.bind((address, 0))
-        listener.listen()
-        return listener
-
-    udp4 = socket.socket(V4, socket.SOCK_DGRAM)
-    udp4.setsockopt(socket.IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
-    udp4.bind(("127.0.0.1", 0))
-    silent = [socket.socket(V4, socket.SOCK_DGRAM) for _ in range(5)]
-    return GatewaySockets(tcp(V4, "127.0.0.1"), tcp(V6, "::1"), udp4, *silent)
-
-
-class World:
-    """A running gateway and the addresses it is reached at."""
-
-    def __init__(self, folder: Path, limit: int = 1 << 20) -> None:
-        self.folder = folder
-        self.writer = CaptureWriter(folder, nonce="nonce", limit=limit)
-        self.gateway = Gateway(self.writer, AUTHORITY)
-        self.sockets = loopback_sockets()
-        self.tcp4 = self.sockets.tcp4.getsockname()
-        self.tcp6 = self.sockets.tcp6.getsockname()
-        self.udp4 = self.sockets.udp4.getsockname()
-
-    async def end(self) -> Capture:
-        await self.gateway.aclose()
-        self.writer.end()
-        return load_capture(self.folder)
-
-
-@contextlib.asynccontextmanager
-async def world(folder: Path, limit: int = 1 << 20) -> AsyncIterator[World]:
-    one = World(folder, limit)
-    await one.gateway.serve(one.sockets)
-    try:
-        yield one
-    finally:
-        await one.gateway.aclose()
 
 
 async def send(address: tuple[str, int], data: bytes, *, read: bool = True) -> bytes:
