@@ -42,11 +42,13 @@ class Transfer:
         name: Path of the file, "" until a command names it.
         content: What the gateway sends; None when it does not send, or not yet.
         keeps: Whether what the client sends is to be kept under `name`.
+        over: Whether the data connection has ended.
     """
 
     name: str = ""
     content: Iterator[bytes] | None = None
     keeps: bool = False
+    over: bool = False
 
 
 class Desk(Protocol):
@@ -79,7 +81,8 @@ class Ftp:
         self._address = ipaddress.ip_address(address)
         self._buffer = b""
         self._folder = "/"
-        self._transfer: Transfer | None = None
+        self._transfer: Transfer | None = None  # whose port was told, and no command yet
+        self._running: Transfer | None = None
         self._count = 0
         self._closed = False
 
@@ -87,6 +90,18 @@ class Ftp:
     def greet() -> bytes:
         """What the server says first."""
         return b"220 (vsFTPd 3.0.3)\r\n"
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the end of a transfer is to be announced when it comes; see `poll`."""
+        return self._running is not None and not self._closed
+
+    def poll(self) -> bytes:
+        """What is to be sent if the transfer under way is over by now."""
+        if self._running is None or not self._running.over:
+            return b""
+        self._running = None
+        return b"226 Transfer complete.\r\n"
 
     def receive(self, data: bytes) -> Said:
         """Takes the client's next bytes; after the close they are ignored."""
@@ -158,21 +173,19 @@ class Ftp:
                 return "550 Failed to open file."
             transfer.content = self._desk.read(transfer.name)
         elif one.verb in ("LIST", "NLST"):
-            transfer.content = iter((self._listing(long=one.verb == "LIST"),))
+            transfer.content = self._listing(long=one.verb == "LIST")
         else:
             transfer.keeps = True
-        # The two connections know nothing of each other's end: it is announced with the start.
-        return "150 Ok to send data.\r\n226 Transfer complete."
+        self._running = transfer
+        return "150 Ok to send data."
 
-    def _listing(self, long: bool) -> bytes:
+    def _listing(self, long: bool) -> Iterator[bytes]:
         folder = self._folder.rstrip("/") + "/"
         names = [name for name in self._desk.names() if name.startswith(folder)]
-        lines = []
         for name in sorted(names):
             size = self._desk.size(name) or 0
             row = f"-rw-r--r--    1 1000     1000     {size:12} Jan 01 00:00 " if long else ""
-            lines.append(f"{row}{name.removeprefix(folder)}\r\n")
-        return "".join(lines).encode("latin-1", "replace")
+            yield f"{row}{name.removeprefix(folder)}\r\n".encode("latin-1", "replace")
 
     def _path(self, name: str) -> str:
         path = name if name.startswith("/") else f"{self._folder.rstrip('/')}/{name}"

@@ -11,6 +11,7 @@ from sandbox.gateway.tape import Tape
 from sandbox.gateway.web import Shelf
 
 _SHOWN = 1000  # characters of an argument that go into its event
+_MOMENT = 0.05  # seconds after which a control connection looks whether a transfer is over
 _LOOK = 0.1  # seconds after which a data connection looks whether it has something to send
 
 
@@ -22,13 +23,23 @@ class LineTalk(Talk):
         self._tape = tape
         self._kind = kind
         self._machine = machine
+        self._met = False
+
+    @property
+    def patience(self) -> float | None:  # type: ignore[override]
+        """A moment while a transfer is under way beside this connection."""
+        return _MOMENT if self._machine.waiting else None
 
     def quiet(self) -> Turn:
-        """Greets."""
+        """Greets, or says that a transfer is over."""
+        if self._met:
+            return Turn(self._machine.poll())
+        self._met = True
         return Turn(self._machine.greet())
 
     def receive(self, data: bytes) -> Turn:
         """Takes the client's next bytes."""
+        self._met = True
         said: Said = self._machine.receive(data)
         for one in said.commands:
             self._tape.event(self._kind, verb=one.verb[:_SHOWN], argument=one.argument[:_SHOWN])
@@ -68,5 +79,6 @@ class DataTalk(Talk):
         """Keeps what came, if that is what the command said."""
         blob, files = self._upload.blob(), self._shelf.files
         name = self._transfer.name
+        self._transfer.over = True
         if self._transfer.keeps and blob is not None and (len(files) < ENTRIES or name in files):
             files[name] = blob

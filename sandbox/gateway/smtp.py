@@ -22,6 +22,9 @@ _REPLIES = {
 class Smtp:
     """One SMTP connection."""
 
+    waiting = False
+    """Nothing here ever waits for anything but the client."""
+
     def __init__(self, secure: bool = False) -> None:
         """Starts a connection; one that is `secure` is not offered STARTTLS."""
         self._secure = secure
@@ -36,6 +39,10 @@ class Smtp:
     def greet() -> bytes:
         """What the server says first."""
         return f"220 {_NAME} ESMTP Postfix\r\n".encode()
+
+    def poll(self) -> bytes:
+        """What is to be sent although the client has said nothing: nothing."""
+        return b""
 
     def receive(self, data: bytes) -> Said:
         """Takes the client's next bytes; after the close they are ignored."""
