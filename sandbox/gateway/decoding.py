@@ -19,4 +19,8 @@ def http2(tape: Tape, site: Site) -> Talk:
 
 def ssh(tape: Tape, outside: Outside) -> Talk:
     """SSH, if Twisted is installed."""
-    return Talk()
+    if importlib.util.find_spec("twisted") is None:
+        return Talk()
+    from sandbox.gateway.ssh import SshTalk
+
+    return SshTalk(tape, outside.shelf)
