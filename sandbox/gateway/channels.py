@@ -132,6 +132,9 @@ class Channels:
             self._take(one, content if kind == _DATA else content[4:])
         elif kind == _WINDOW_ADJUST:
             one.window = min(one.window + struct.unpack("!I", content)[0], 0xFFFFFFFF)
+            # A program that had filled the window exactly has nothing pending, but may have more.
+            if one.program is not None and not one.pending and not one.closed:
+                self._say(one, one.program.more())
         elif kind == _EOF:
             if one.program is not None and not one.closed:
                 self._say(one, one.program.eof())

@@ -197,3 +197,23 @@ def test_sockets_survive_the_passing_of_their_descriptors() -> None:
     passed.close()
     with pytest.raises(ValueError, match="8 gateway sockets expected, got 2"):
         GatewaySockets.from_fds([1, 2])
+
+
+def test_ten_thousand_connections_leave_a_whole_capture(tmp_path: Path) -> None:
+    """Half of them never say anything: they are open while the others come."""
+
+    async def play() -> Capture:
+        async with world(tmp_path / "c", limit=64 << 20) as one:
+            for number in range(100):
+                open_ones = [socket.create_connection(one.tcp4) for _ in range(50)]
+                await asyncio.gather(
+                    *(send(one.tcp4, b"\x00%04d" % (number * 50 + i)) for i in range(50))
+                )
+                for connection in open_ones:
+                    connection.close()
+            return await one.end()
+
+    capture = asyncio.run(play())
+    assert capture.complete and len(capture.streams) == 10_000
+    said = {stream.out for stream in capture.streams}
+    assert said == {b"", *(b"\x00%04d" % number for number in range(5000))}
