@@ -18,7 +18,8 @@ _WINDOW_ADJUST, _DATA, _EXTENDED_DATA, _EOF, _CLOSE = 93, 94, 95, 96, 97
 _CHANNEL_REQUEST, _CHANNEL_SUCCESS, _CHANNEL_FAILURE = 98, 99, 100
 _WINDOW = 2 << 20
 _PACKET = 32 << 10
-_CHANNELS = 32
+_CHANNELS = 10
+_UNREAD = 4 << 20  # bytes of output that may wait for the client
 _AT_ONCE = 256 << 10
 _SHOWN = 1000  # characters of a command that go into its event
 
@@ -194,6 +195,8 @@ class Channels:
     def _say(self, one: _Channel, output: bytes) -> None:
         one.tape.back(output)
         one.pending += output
+        if len(one.pending) > _UNREAD:
+            raise ValueError("output that the client does not read")
 
     def _flush(self, one: _Channel) -> int:
         """Sends what there is room for; returns how many bytes that was."""

@@ -11,6 +11,8 @@ from sandbox.gateway.store import ENTRIES, Blob, Upload
 from sandbox.gateway.web import Repository, Shelf
 
 _LONGEST_LINE = 4096
+_LISTED = 100  # files that `ls` shows
+_LARGEST_OUTPUT = 1 << 20  # bytes said to one piece of input, after which a shell ends
 _HOST = "srv-04"
 _NOTHING_TO_READ = re.compile(
     r"(ls|pwd|whoami|id|uname|hostname|date|echo|printf|mkdir|rm|rmdir|touch|true|false|df|du|ps"
@@ -98,7 +100,7 @@ def run(shelf: Shelf, line: str, user: str) -> tuple[str, int]:
     if name == "pwd":
         return f"/home/{user}\n", 0
     if name == "ls":
-        names = sorted(path.rpartition("/")[2] for path in shelf.files)
+        names = sorted(path.rpartition("/")[2] for path in list(shelf.files)[:_LISTED])
         return "".join(f"{one}\n" for one in names), 0
     if name == "uname" and len(words) > 1:
         return f"Linux {_HOST} 6.1.0-28-amd64 #1 SMP PREEMPT_DYNAMIC x86_64 GNU/Linux\n", 0
@@ -159,6 +161,8 @@ class Shell(Program):
         """Takes what was typed."""
         shown = bytearray()
         for byte in re.split(rb"([\r\n\x03\x04\x7f])", data):
+            if len(shown) > _LARGEST_OUTPUT:
+                self.status = 1
             if self.status is not None:
                 break
             if byte in (b"\r", b"\n"):

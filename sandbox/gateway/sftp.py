@@ -19,6 +19,7 @@ _OK, _EOF, _NO_FILE, _FAILURE, _BAD, _UNSUPPORTED = 0, 1, 2, 4, 5, 8
 _FOR_WRITING = 0x2 | 0x4 | 0x8 | 0x10
 _LARGEST = 1 << 18
 _LARGEST_READ = 1 << 16
+_LARGEST_ANSWER = 3 << 20  # bytes asked for by one piece of input
 _HANDLES = 256
 
 
@@ -57,8 +58,8 @@ class Sftp(Program):
         at = 0
         while len(self._buffer) - at >= 5:
             length = int.from_bytes(self._buffer[at : at + 4], "big")
-            if not 0 < length <= _LARGEST:
-                self._tape.error("SFTP: a packet that is too long")
+            if not 0 < length <= _LARGEST or len(answer) > _LARGEST_ANSWER:
+                self._tape.error("SFTP: too long a packet, or too much asked for at once")
                 self.status = 1
                 break
             packet = self._buffer[at + 4 : at + 4 + length]

@@ -4,6 +4,7 @@ The inputs are what real clients send, cut, spliced, repeated and damaged; the s
 capture that they all share is read and verified at the end.
 """
 
+import contextlib
 import random
 import resource
 import ssl
@@ -15,11 +16,15 @@ import dns.message
 import pytest
 
 from sandbox.gateway import dns as resolver
+from sandbox.gateway.channels import Channels
+from sandbox.gateway.programs import keep
 from sandbox.gateway.session import Session
+from sandbox.gateway.store import Upload
 from tests.gateway.test_websocket import HANDSHAKE, frame
 from tests.gateway.worlds import AUTHORITY, Net
 
 INPUTS = 10_000
+READ = struct.pack("!QI", 0, 1 << 16)
 PORTS = (21, 22, 25, 53, 80, 443, 465, 853, 31337)
 TARGETS = ("/", "/b/k", "/b/k?uploads", "/b/k?partNumber=1&uploadId=x", "/r.git/git-receive-pack")
 
@@ -149,3 +154,109 @@ def test_no_datagram_breaks_the_resolver() -> None:
         wire = damaged(rng, rng.choice(known), rng.choice(known))
         reply = resolver.answer(wire).reply
         assert reply is None or len(reply) < 65536
+
+
+def text(data: bytes) -> bytes:
+    return struct.pack("!I", len(data)) + data
+
+
+def ssh_messages() -> list[tuple[int, bytes]]:
+    """What clients send once SSH is encrypted."""
+    files = [struct.pack("!IBI", 5, 1, 3)]
+    for kind, body in (
+        (3, text(b"/w") + struct.pack("!II", 0x1A, 0)),
+        (6, text(b"\0\0\0\1") + struct.pack("!Q", 0) + text(b"content")),
+        (5, text(b"\0\0\0\1") + struct.pack("!QI", 0, 9)),
+        (11, text(b"/")),
+        (12, text(b"\0\0\0\2")),
+        (17, text(b"/../w")),
+        (4, text(b"\0\0\0\1")),
+    ):
+        files.append(struct.pack("!IBI", len(body) + 5, kind, 7) + body)
+    commands = [
+        b"scp -t /x",
+        b"scp -f /w",
+        b"git-receive-pack '/r'",
+        b"git-upload-pack '/r'",
+        b"ls",
+    ]
+    inputs = [*files, b"C0644 3 w\nabc\0", b"\0\0", b"D0755 0 d\nE\n", b"0000", b"0009done\n"]
+    zero = struct.pack("!I", 0)
+    return [
+        (5, text(b"ssh-userauth")),
+        (50, text(b"joe") + text(b"ssh-connection") + text(b"none")),
+        *[(90, text(b"session") + struct.pack("!III", 0, 9000, 100))] * 3,
+        *((98, zero + text(b"exec") + b"\1" + text(command)) for command in commands),
+        *[(98, zero + text(b"subsystem") + b"\1" + text(b"sftp"))] * 3,
+        *[(98, zero + text(b"shell") + b"\1"), (98, zero + text(b"pty-req") + b"\0")] * 2,
+        *((94, zero + text(data)) for data in inputs),
+        (93, zero + struct.pack("!I", 1 << 20)),
+        (96, zero),
+        (97, zero),
+    ]
+
+
+def test_no_message_breaks_what_is_inside_ssh(tmp_path: Path) -> None:
+    rng = random.Random(22)
+    net = Net(tmp_path / "c", limit=200 << 20)
+    known = ssh_messages()
+    refused = 0
+    sent: list[tuple[int, bytes]] = []
+    for _ in range(1000):
+        net.connect(22)
+        _, tape = net.sessions.pop()
+        sent.clear()
+        channels = Channels(tape, net.outside.shelf, lambda *message: sent.append(message))
+        try:
+            for _ in range(30):
+                number, content = rng.choice(known)
+                if rng.random() < 0.1:
+                    content = damaged(rng, content, rng.choice(known)[1])
+                channels.message(number, content)
+                channels.more()
+        except ValueError:  # which ends the connection
+            refused += 1
+        channels.finish()
+        tape.close()
+        assert sum(len(content) for _, content in sent) < 8 << 20
+    capture = net.end()
+    assert capture.complete and 0 < refused < 1000
+    assert any(b"content" in s.out for s in capture.streams if s.part_of is not None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (b"shell", b"ls\n" * 10_000),
+        (b"sftp", (struct.pack("!IBI", 25, 5, 7) + text(bytes(3) + b"\1") + READ) * 50),
+    ],
+)
+def test_what_asks_for_more_than_it_reads_is_cut_off(
+    tmp_path: Path, kind: bytes, more: bytes
+) -> None:
+    net = Net(tmp_path / "c", limit=200 << 20)
+    net.connect(22)
+    _, tape = net.sessions.pop()
+    sent: list[bytes] = []
+    channels = Channels(tape, net.outside.shelf, lambda number, content: sent.append(content))
+    upload = Upload(net.store)
+    upload.write(bytes(1 << 20))
+    for number in range(200):
+        keep(net.outside.shelf, f"/home/joe/{number:0200}", upload.blob())
+    keep(net.outside.shelf, "/w", upload.blob())
+    zero = struct.pack("!I", 0)
+    channels.message(90, text(b"session") + struct.pack("!III", 0, 0, 100))
+    if kind == b"shell":
+        channels.message(98, zero + text(b"shell") + b"\1")
+    else:
+        channels.message(98, zero + text(b"subsystem") + b"\1" + text(b"sftp"))
+        opened = text(b"/w") + struct.pack("!II", 1, 0)
+        opening = struct.pack("!IBI", len(opened) + 5, 3, 7) + opened
+        channels.message(94, zero + text(opening))
+    with contextlib.suppress(ValueError):  # which ends the connection
+        for _ in range(20):
+            channels.message(94, zero + text(more))
+    channels.finish()
+    answers = [c for s in net.end().streams for c in s.chunks if c.direction == "in"]
+    assert sum(map(len, sent)) < 1000  # the window is closed
+    assert 1 << 20 < sum(len(chunk.payload) for chunk in answers) < 6 << 20
