@@ -20,6 +20,7 @@ from policies.turn import Auditor, ControlProtocol, Monitor, Proposal
 from sandbox import cell
 from scaffolds.attack.plain import plain
 from scaffolds.controlled import controlled
+from tasks.containment import require_closed_cell
 from tasks.errors import usage_error, usage_errors
 from tasks.roles import bound_role, trusted_model, untrusted_model
 from tasks.scoring import Mode, control_outcome
@@ -65,7 +66,7 @@ def exfil(
     roles = {"trusted": trusted, "monitor": judge_role}
     return Task(
         dataset=_dataset(setting, world_setting.variants, wanted_modes),
-        setup=prepare(),
+        setup=prepare(provider),
         solver=work(chosen.value, judge.value if asks_monitor else None, trusted),
         scorer=control_outcome(),
         model=ControlledModel(untrusted),
@@ -115,10 +116,11 @@ def _dataset(setting: str, variants: int, modes: tuple[Mode, ...]) -> MemoryData
 
 
 @solver
-def prepare() -> Solver:
-    """Unpack the sample's world in the agent's box."""
+def prepare(provider: cell.Provider) -> Solver:
+    """Unpack the sample's world in the agent's box, in a kind of cell that was proved closed."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
+        await require_closed_cell(provider)
         place = world(state.metadata["setting"], state.metadata["variant"])
         unpack = ["tar", "-x", "-p", "-f", "-", "-C", "/"]
         done = await cell.agent_box().exec(unpack, input=place.tar(), timeout=120)
