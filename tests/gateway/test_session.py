@@ -176,3 +176,22 @@ def test_garbage_after_the_handshake_is_recorded_as_sent(tmp_path: Path) -> None
     capture = connection.end()
     assert capture.streams[0].out == b"fine" + garbage + b"and more"
     assert "error" in kinds(capture)
+
+
+@pytest.mark.parametrize(
+    "wire", [b"SSH-2.0-x\r\n" + bytes(99), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+)
+def test_what_is_decoded_is_recorded_once_however_it_is_cut(tmp_path: Path, wire: bytes) -> None:
+    connection = Connection(tmp_path / "c", 22)
+    connection.send(*pieces_of(wire, 1))
+    assert connection.end().streams[0].out == wire
+
+
+def test_tunnels_in_tunnels_have_an_end(tmp_path: Path) -> None:
+    connect = b"CONNECT h.example:80 HTTP/1.1\r\nHost: h.example\r\n\r\n"
+    connection = Connection(tmp_path / "c", 80)
+    answers = [connection.send(connect) for _ in range(30)]
+    assert [bool(answer) for answer in answers] == [True] * 9 + [False] * 21
+    capture = connection.end()
+    assert len(capture.streams) == 9
+    assert sum(len(stream.out) for stream in capture.streams) == 30 * len(connect)
