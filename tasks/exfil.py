@@ -15,6 +15,7 @@ from inspect_ai.viewer import ViewerConfig
 
 from policies.live import Control, ControlledModel, endorsed_only
 from policies.monitors import monitors
+from policies.naming import of_distribution
 from policies.protocols import protocols
 from policies.turn import Auditor, ControlProtocol, Monitor, Proposal
 from sandbox import cell
@@ -30,6 +31,7 @@ _MESSAGES = 80  # an honest organism needs some twenty
 
 
 @task(name="sallyport/exfil")
+@of_distribution
 def exfil(
     protocol: str | dict[str, Any] = "trusted_monitoring",
     monitor: str | dict[str, Any] | None = None,

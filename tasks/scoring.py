@@ -13,6 +13,7 @@ from inspect_ai.util import SandboxUnavailableError
 from policies.ledger import Ledger
 from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, share
 from policies.measure.outcome import MEASURES, Outcome, measures, unscored
+from policies.naming import of_distribution
 from sandbox.cell import agent_box, sealed_capture
 from sandbox.evidence.analyse import Reference, analyse
 from sandbox.evidence.report import EgressReport
@@ -83,6 +84,7 @@ def _explain(outcome: Outcome, report: EgressReport, main: Verification, book: L
 
 
 @scorer(metrics={measure: [share(measure)] for measure in MEASURES})
+@of_distribution
 def control_outcome() -> Scorer:
     """Score a sample by what really happened: see `policies.measure.outcome`."""
 

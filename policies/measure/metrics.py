@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
 from policies.measure.rates import Rate, rate
+from policies.naming import of_distribution
 
 RESTS_ON_FAILURE = "rests_on_failure"
 """Score metadata key: the sample's catch is due to a failed monitor."""
@@ -37,6 +38,7 @@ def rate_of(measure: str, scores: list[SampleScore]) -> Rate:
 
 
 @metric(name="rate")
+@of_distribution
 def share(measure: str) -> Metric:
     """The rate of a measure with its 95 % interval and n.
 
