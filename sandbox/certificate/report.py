@@ -50,7 +50,8 @@ def table(certificate: Certificate) -> RenderableType:
 
 def _summary(certificate: Certificate) -> Text:
     when = datetime.fromtimestamp(certificate.started, UTC)
-    verdict = "closed" if certificate.ok else f"OPEN in {len(certificate.failed)} places"
+    places = len(certificate.failed)
+    verdict = f"OPEN in {places} place{'s' * (places > 1)}" if places else "closed"
     return Text(
         f"{certificate.provider} cell: {verdict}; {len(certificate.probes)} probes in "
         f"{certificate.seconds:.1f} s, {when:%Y-%m-%d %H:%M:%S} UTC\n",

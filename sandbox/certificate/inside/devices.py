@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 
+from sandbox.certificate.inside.files import WRITABLE
 from sandbox.certificate.inside.kernel import name_of, open_refused
 from sandbox.certificate.inside.setup import (
     Outcome,
@@ -73,16 +74,28 @@ def _device_list(setup: Setup) -> Outcome:
     return none_of(found, "devices beyond the plain ones")
 
 
-def _mknod(kind: int, device: tuple[int, int]) -> Probe:
-    """A probe: no device node can be made that opens."""
+def _make_block_device(setup: Setup) -> Outcome:
+    """The machine's own disks, as the kernel lists them, and the first loop device."""
+    with open("/proc/partitions") as file:
+        rows = [line.split() for line in file]
+    disks = [(int(row[0]), int(row[1])) for row in rows if row and row[0].isdigit()]
+    return _made(setup, stat.S_IFBLK, [*disks[:8], (7, 0)])
 
-    def probe(setup: Setup) -> Outcome:
-        for folder in filter(os.path.isdir, ("/home/agent", "/tmp", "/srv", "/dev/shm")):
-            path = os.path.join(folder, f".{setup.mark}")
+
+def _make_memory_device(setup: Setup) -> Outcome:
+    return _made(setup, stat.S_IFCHR, [(1, 1)])
+
+
+def _made(setup: Setup, kind: int, devices: list[tuple[int, int]]) -> Outcome:
+    """No device node can be made that opens."""
+    refusals = set()
+    for folder in filter(os.path.isdir, WRITABLE):
+        path = os.path.join(folder, f".{setup.mark}")
+        for device in devices:
             try:
                 os.mknod(path, kind | 0o600, os.makedev(*device))
             except OSError as error:
-                reason = name_of(error.errno or 0)
+                refusals.add(name_of(error.errno or 0))
                 continue
             try:
                 refusal = open_refused(path)
@@ -90,10 +103,8 @@ def _mknod(kind: int, device: tuple[int, int]) -> Probe:
                 os.unlink(path)
             if refusal not in ("EACCES", "EPERM"):
                 return failed(f"made in {folder}: {refusal or 'and it opens'}")
-            reason = f"made, but does not open: {refusal}"
-        return ok(reason)
-
-    return probe
+            refusals.add(f"made, but does not open: {refusal}")
+    return ok(", ".join(sorted(refusals)))
 
 
 def _kernel_addresses(setup: Setup) -> Outcome:
@@ -112,6 +123,16 @@ def _module_addresses(setup: Setup) -> Outcome:
     with open("/proc/modules") as file:
         shown = {line.split()[5] for line in file}
     return none_of(sorted(shown - {"0x" + "0" * 16}), "addresses of kernel modules")
+
+
+def _keys(setup: Setup) -> Outcome:
+    """No key of the harness's user; that a session has keyrings tells nobody anything."""
+    refusal = open_refused("/proc/keys")
+    if refusal:
+        return ok(refusal)
+    with open("/proc/keys") as file:
+        fields = [line.split(None, 8) for line in file]
+    return none_of([" ".join(f[7:9]) for f in fields if f[7] != "keyring"], "visible keys")
 
 
 def _page_frames(setup: Setup) -> Outcome:
@@ -145,11 +166,11 @@ PROBES: Table = {
     "fs.consoles": _device("/dev/tty[0-9]*", "/dev/ttyS*", "/dev/vcs*", "/dev/input/*"),
     "fs.graphics": _device("/dev/dri/*", "/dev/nvidia*", "/dev/fb*"),
     "fs.userfault_device": _device("/dev/userfaultfd"),
-    "fs.make_block_device": _mknod(stat.S_IFBLK, (254, 0)),
-    "fs.make_memory_device": _mknod(stat.S_IFCHR, (1, 1)),
+    "fs.make_block_device": _make_block_device,
+    "fs.make_memory_device": _make_memory_device,
     "fs.kernel_memory": _unreadable("/proc/kcore", "/proc/vmcore"),
     "fs.kernel_log": _unreadable("/proc/kmsg"),
-    "fs.kernel_keys": _unreadable("/proc/keys"),
+    "fs.kernel_keys": _keys,
     "fs.kernel_timers": _unreadable("/proc/timer_list", "/proc/sched_debug"),
     "fs.physical_memory_map": _unreadable("/proc/vmallocinfo", "/proc/kpage*", "/proc/mtrr"),
     "fs.firmware": _unreadable("/sys/firmware/acpi/tables/*", "/sys/firmware/dmi/tables/*"),

@@ -22,6 +22,7 @@ from sandbox.certificate.inside.setup import (
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|ANTHROPIC|OPENAI|AWS_|AZURE|GOOGLE|HF_")
 _PROXY = re.compile(r"^(http|https|ftp|all|socks)_proxy$", re.IGNORECASE)
 _HARNESS = re.compile(r"sallyport|inspect_ai|inspect-|pytest", re.IGNORECASE)
+_PROJECT = "inspect-"  # Inspect's, and not for us to choose
 _ADDRESSES = ("DOCKER_HOST", "SSH_AUTH_SOCK", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "DISPLAY")
 _CREDENTIALS = (
     ".ssh/id_*",
@@ -141,9 +142,9 @@ def _contents(path: str) -> Probe:
                 found = sorted(set(_HARNESS.findall(file.read())))
         except OSError as error:
             return ok(name_of(error.errno or 0))
-        if found and path == "/proc/self/mountinfo":
+        if found == [_PROJECT] and path == "/proc/self/mountinfo":
             return not_applicable(
-                f"the engine names volumes after the project, which says {', '.join(found)}: "
+                f"the engine names volumes after the project, which begins with {_PROJECT}: "
                 "a hint that this is a test, not a way out"
             )
         return none_of(found, "names of the harness")
@@ -178,7 +179,9 @@ def _kernel_command_line(setup: Setup) -> Outcome:
             words = file.read().split()
     except OSError as error:
         return ok(name_of(error.errno or 0))
-    found = [word.partition("=")[0] for word in words if _SECRET.search(word.upper())]
+    # Its names are about other keys: keyboards' and disks'.
+    names = [word.partition("=")[0] for word in words]
+    found = [n for n in names if re.search("token|secret|passw|credential", n, re.IGNORECASE)]
     return none_of(found, "secrets on the kernel's command line")
 
 

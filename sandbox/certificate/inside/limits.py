@@ -148,22 +148,29 @@ def _quota(folders: tuple[str, ...]) -> Probe:
 
 def _core(setup: Setup) -> Outcome:
     limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    if limit == 0:
-        return ok("none")
     with open("/proc/sys/kernel/core_pattern") as file:
         pattern = file.read().strip()
-    if pattern.startswith(("|", "/")):
-        return failed(f"a crash hands a dump to the host: {pattern}")
-    return not_applicable(f"a crash writes a dump, but into the box's own folder ({pattern!r})")
+    if not pattern.startswith("|"):
+        where = f"a crash writes a dump, but among the box's own files ({pattern!r})"
+        return not_applicable(where) if limit else ok("none")
+    if limit:
+        return failed(f"a crash hands a dump to a program of the host's: {pattern}")
+    return not_applicable(
+        f"the host's own crash handler is started, with the word that no dump is wanted: {pattern}"
+    )
 
 
 def _files(setup: Setup) -> Outcome:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if _memory_limit() is not None:
+        return ok("they count as the box's memory, which is limited")
     endless = limit == resource.RLIM_INFINITY or limit > 1 << 20
     return failed(f"{limit} open files") if endless else ok(f"{limit} for a process")
 
 
 def _locked(setup: Setup) -> Outcome:
+    if _memory_limit() is not None:
+        return ok("it counts as the box's memory, which is limited")
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     small = limit != resource.RLIM_INFINITY and limit <= _LOCKED
     return ok(f"{limit >> 10} KiB") if small else failed("memory can be locked without limit")

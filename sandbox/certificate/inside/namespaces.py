@@ -185,25 +185,18 @@ def _memory_of_init(setup: Setup) -> Outcome:
 
 
 def _processes(setup: Setup) -> Outcome:
+    """Nobody else's, process 1 excepted: that may have shut itself against the agent."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
+            with open(f"/proc/{pid}/comm") as file:
+                name = file.read().strip()
             owner = os.stat(f"/proc/{pid}").st_uid
-            pid_namespace = os.readlink(f"/proc/{pid}/ns/pid")
-        except OSError:  # gone meanwhile, or closed to us as process 1 should be
+        except OSError:  # gone meanwhile
             continue
-        if owner != os.getuid() or pid_namespace != os.readlink("/proc/self/ns/pid"):
-            found.append(f"process {pid} of user {owner}")
-    kernel_threads = [pid for pid in ("2",) if _comm(pid) == "kthreadd"]
-    return none_of(found + kernel_threads, "processes of others")
-
-
-def _comm(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/comm") as file:
-            return file.read().strip()
-    except OSError:  # no such process
-        return ""
+        if name == "kthreadd" or (pid != "1" and owner != os.getuid()):
+            found.append(f"{name} ({pid}) of user {owner}")
+    return none_of(found, "processes of others")
 
 
 def _command_lines(token: str) -> list[str]:
