@@ -37,6 +37,8 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
 }
+MAGICS = tuple(_MAGIC)
+"""How compressed data of each known kind begins."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ SLIP = 8
 """Lost or altered reference bytes, at most, between two sequential pieces."""
 MANY = 100_000
 """Runs after which the search of one buffer ends; the caller has to say so."""
+KEPT = 8
+"""Derived indexes that are kept; each takes as much memory as the reference."""
 
 _BLOCK = 1 << 20
 _MULTIPLIER = np.uint32(0x9E3779B1)
@@ -87,6 +89,44 @@ class Index:
         self._shift = np.uint64(64 - max(16, int(len(self._keys)).bit_length() + 4))
         self._seen = np.zeros(1 << (64 - int(self._shift)), np.bool_)
         self._seen[(self._keys * _SPREAD) >> self._shift] = True
+        self._derived: dict[tuple[str, int], Index] = {}
+        self._origin = self.starts
+
+    def derived(self, kind: Literal["xor", "add"], distance: int) -> Index:
+        """The index of what two reference bytes at a distance make, built when first asked for.
+
+        Args:
+            kind: "xor" for the exclusive or of both, "add" for their difference modulo 256.
+            distance: Bytes from one to the other, 1 or more.
+
+        Returns:
+            An index of its own; `original` leads back from its offsets.
+        """
+        made = self._derived.pop((kind, distance), None)
+        if made is None:
+            payloads = [
+                self.data[start:stop]
+                for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True)
+            ]
+            combine = np.bitwise_xor if kind == "xor" else np.subtract
+            made = Index([combine(p[distance:], p[:-distance]).tobytes() for p in payloads])
+            made._origin = self.starts
+            while len(self._derived) >= KEPT:
+                del self._derived[next(iter(self._derived))]
+        self._derived[kind, distance] = made
+        return made
+
+    def original(self, ref: int) -> int:
+        """Where the first of the two bytes is that made a byte of a derived index.
+
+        Args:
+            ref: Offset in this index.
+
+        Returns:
+            Offset in the index that it was derived from.
+        """
+        which = int(np.searchsorted(self.starts, ref, side="right")) - 1
+        return ref - int(self.starts[which]) + int(self._origin[which])
 
     def find(self, buffer: bytes) -> list[Match]:
         """Every run of the reference in a buffer.

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sandbox.evidence.change import changed
 from sandbox.evidence.decode import Blob, Budget, containers, starts_container
+from sandbox.evidence.escapes import escaped
 from sandbox.evidence.index import MANY, Index, Match, uncovered
+from sandbox.evidence.layouts import layouts
 from sandbox.evidence.opaque import opaque_bytes
-from sandbox.evidence.text import texts
+from sandbox.evidence.text import texts, texts85
 
 DEEPEST = 6
 """Encodings one inside the other that are undone."""
+TRIALS = 2
+"""Changes of byte or bit order, constants and keys one inside the other that are undone."""
+PROBE_BUDGET = 8 << 20
+"""Bytes that a probe may decode to."""
 LEAST = 16
 """Bytes below which a rest is not looked at."""
 
@@ -51,7 +58,7 @@ class Peeled:
         return sum(m.n for f in self.findings if not f.encoding for m in f.matches)
 
 
-def peel(data: bytes, index: Index, budget: Budget, depth: int = 0) -> Peeled:
+def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int = TRIALS) -> Peeled:
     """Find the reference in a buffer and in everything that the buffer decodes to.
 
     Args:
@@ -59,6 +66,7 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0) -> Peeled:
         index: The reference.
         budget: Pays for decoding.
         depth: Encodings undone so far.
+        trials: Changes one inside the other that are looked for.
 
     Returns:
         What was found and what was not understood.
@@ -73,31 +81,40 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0) -> Peeled:
         if stop - start < LEAST:
             peeled.rest += stop - start
             continue
-        _rest(data[start:stop], start, peeled, index, budget, depth)
+        _rest(data[start:stop], start, peeled, index, budget, depth, trials)
     return peeled
 
 
 def _rest(
-    data: bytes, offset: int, peeled: Peeled, index: Index, budget: Budget, depth: int
+    data: bytes,
+    offset: int,
+    peeled: Peeled,
+    index: Index,
+    budget: Budget,
+    depth: int,
+    trials: int,
 ) -> None:
     """Peel a part of a buffer that does not match as it is."""
     read: list[tuple[int, int]] = []  # understood to the last byte
     known: list[tuple[int, int]] = []  # understood in part
+    murky: list[tuple[int, int, int]] = []  # may be encrypted, or changed; and how much of it
 
-    def take(blob: Blob, base: int, readable: bool) -> None:
+    def take(blob: Blob, base: int, readable: bool, spent: int = 0) -> None:
         if len(blob.data) < LEAST:
             return
-        inner = peel(blob.data, index, budget, depth + 1)
+        inner = peel(blob.data, index, budget, depth + 1, trials - spent)
         start, stop = base + blob.start, base + blob.end
-        opaque = min(inner.opaque, stop - start) if blob.solid else 0
+        opaque = min(inner.opaque, stop - start) if blob.solid or inner.findings else 0
         for found in inner.findings:
             encoding = (*found.encoding, blob.name)
             peeled.findings.append(Finding(offset + start, encoding, found.matches))
         if blob.whole and (readable or not inner.rest):
             read.append((start, stop))
-        elif inner.findings or opaque or (readable and not blob.damaged):
+        elif inner.findings or (readable and not blob.damaged):
             known.append((start, stop))
         else:
+            if opaque:
+                murky.append((start, stop, opaque))
             return
         peeled.opaque += opaque
 
@@ -107,13 +124,48 @@ def _rest(
     else:
         for blob in containers(data, budget):
             take(blob, 0, readable=True)
-        for start, stop in _outside(len(data), read + known):
-            for blob in texts(data[start:stop], budget, _worth(index)):
-                take(blob, start, readable=False)
+        value = _worth(index)
+        readings: list[Callable[[bytes], Iterator[Blob]]] = [
+            lambda part: layouts(part, budget, value),
+            lambda part: escaped(part, budget, value),
+            lambda part: texts(part, budget, value),
+            lambda part: texts85(part, budget, value),
+        ]
+        for reading in readings:
+            unclear = read + known + [(start, stop) for start, stop, _ in murky]
+            for start, stop in _outside(len(data), unclear):
+                for blob in reading(data[start:stop]):
+                    take(blob, start, readable=False)
+        for start, stop in _outside(len(data), read + known) if trials else ():
+            for blob in changed(
+                data[start:stop], index, _known(index, budget, depth, trials > 1), deep=trials > 1
+            ):
+                take(blob, start, readable=False, spent=1)
     peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
+    for start, stop, opaque in murky:
+        if not any(first < stop and start < last for first, last in read + known):
+            known.append((start, stop))
+            peeled.opaque += opaque
     peeled.opaque += sum(
         opaque_bytes(data[start:stop]) for start, stop in _outside(len(data), read + known)
     )
+
+
+def _known(index: Index, budget: Budget, depth: int, deep: bool) -> Callable[[bytes], bool]:
+    """Whether a probe holds the reference; when deep, behind encodings or one more change too."""
+
+    def known(probe: bytes) -> bool:
+        if index.find(probe):
+            return True
+        if not deep:
+            return False
+        spare = Budget(min(PROBE_BUDGET, budget.left))
+        if peel(probe, index, spare, depth + 1, 0).findings:
+            return True
+        shallow = _known(index, spare, depth + 1, False)
+        return any(changed(probe, index, shallow, deep=False))
+
+    return known
 
 
 def _worth(index: Index) -> Callable[[bytes], int]:

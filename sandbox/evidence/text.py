@@ -1,20 +1,22 @@
-"""Undo text encodings: base64, base32, hexadecimal, percent signs."""
+"""Undo text encodings: base64, base32, hexadecimal, base85."""
 
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.evidence.base85 import ALPHABETS, decode85, is_base85
 from sandbox.evidence.decode import Blob, Budget, starts_container
 
 SHORTEST = 32
 """Characters of the shortest run that is taken for encoded data."""
+SHORTEST_85 = 80
+"""Characters of the shortest run that is taken for base85, whose alphabets hold prose too."""
 SOLID = 256
 """Characters of a run longer than any hash or identifier."""
 MANY = 4000
@@ -25,11 +27,19 @@ _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _BREAKS = b"\r\n"
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
-_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_IN_RUN: NDArray[np.bool_] = np.zeros(256, np.bool_)
-_IN_RUN[np.frombuffer(_LETTERS + b"+/-_" + _BREAKS, np.uint8)] = True
 _BLOCK = 1 << 20
 _PROBE = 4096
+
+
+def _table(characters: bytes) -> NDArray[np.int8]:
+    table = np.zeros(256, np.int8)
+    table[np.frombuffer(characters + _BREAKS, np.uint8)] = 1
+    return table
+
+
+_WORD = _LETTERS + b"+/-_"
+_IN_WORD = _table(_WORD)
+_IN_85 = {name: _table(ALPHABETS[name] + b"z") for name in ALPHABETS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +65,46 @@ def texts(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterato
     Yields:
         Blobs, at most one for each alphabet.
     """
-    if len(_PERCENT.findall(data, 0, _BLOCK)) * 400 >= min(len(data), _BLOCK):
-        decoded = unquote_to_bytes(data)
-        if budget.spend(len(decoded)):
-            yield Blob("url", 0, len(data), decoded, True)
-        return
     kinds: dict[str, list[_Run]] = {"hex": [], "base32": [], "base64": []}
-    for run in _runs(data):
+    for run in _runs(data, _IN_WORD, SHORTEST):
         kinds[_kind(run.text)].append(run)
     for name, runs in kinds.items():
         if runs and budget.spend(sum(len(run.text) for run in runs)):
             decoded, whole = _best(name, runs, value)
             if decoded:
-                solid = max(len(run.text) for run in runs) >= SOLID
-                yield Blob(name, runs[0].start, runs[-1].end, decoded, whole, solid=solid)
+                yield _blob(name, runs, decoded, whole)
+
+
+def texts85(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterator[Blob]:
+    """Data written in base85, anywhere in a buffer that holds nothing simpler.
+
+    Args:
+        data: The buffer.
+        budget: Pays for the output.
+        value: How many bytes of a decoded buffer are recognised; picks between the readings.
+
+    Yields:
+        Blobs, at most one for each alphabet.
+    """
+    for name, table in _IN_85.items():
+        runs = [
+            run
+            for run in _runs(data, table, SHORTEST_85)
+            if run.text[:_PROBE].translate(None, _WORD)
+        ]
+        if not runs or not is_base85(max(runs, key=lambda run: len(run.text)).text[:_PROBE], name):
+            continue
+        if budget.spend(sum(len(run.text) for run in runs)):
+            decoded, whole = _best(name, runs, value)
+            if decoded:
+                yield _blob(name, runs, decoded, whole)
+
+
+def _blob(name: str, runs: Sequence[_Run], decoded: bytes, whole: bool) -> Blob:
+    start, end = runs[0].start, runs[-1].end
+    longest = max(len(run.text) for run in runs)
+    solid = longest >= SOLID and 2 * sum(run.end - run.start for run in runs) >= end - start
+    return Blob(name, start, end, decoded, whole, solid=solid)
 
 
 def is_word(data: bytes) -> bool:
@@ -77,18 +113,19 @@ def is_word(data: bytes) -> bool:
     return not data[:_PROBE].translate(None, spare) and not data.translate(None, spare)
 
 
-def _runs(data: bytes) -> Iterator[_Run]:
+def _runs(data: bytes, table: NDArray[np.int8], shortest: int) -> Iterator[_Run]:
+    url_safe = table is _IN_WORD
     array = np.frombuffer(data, np.uint8)
     inside = np.zeros(len(array) + 2, np.int8)
     for start in range(0, len(array), _BLOCK):
         block = array[start : start + _BLOCK]
-        inside[start + 1 : start + 1 + len(block)] = _IN_RUN[block]
+        inside[start + 1 : start + 1 + len(block)] = table[block]
     edges = np.flatnonzero(np.diff(inside))
     starts, ends = edges[::2], edges[1::2]
-    long = ends - starts >= SHORTEST
+    long = ends - starts >= shortest
     for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
-        text = data[start:end].translate(_URLSAFE, _BREAKS)
-        if len(text) >= SHORTEST:
+        text = data[start:end].translate(_URLSAFE if url_safe else None, _BREAKS)
+        if len(text) >= shortest:
             yield _Run(start, end, text, data[end : end + 1] == b"=")
 
 
@@ -166,4 +203,5 @@ _DECODERS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
     "hex": (_base16, 2),
     "base32": (_base32, 8),
     "base64": (_base64, 4),
+    **{name: (partial(decode85, name=name), 5) for name in ALPHABETS},
 }

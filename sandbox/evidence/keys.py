@@ -1,0 +1,232 @@
+"""Find the constant or the repeating key that bytes were combined with."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sandbox.evidence.decode import MAGICS, starts_container
+from sandbox.evidence.index import Index, Match
+from sandbox.evidence.noise import LONGEST_KEY, PRINTABLE, histograms, period
+
+ENOUGH = 4 << 20
+"""Bytes from which a key is worked out by shares, at most."""
+BLOCK = 1 << 20
+"""Bytes of compressed data of which some decodes for certain: bz2 has blocks of 900 KB."""
+CANDIDATES = 24
+"""Keys that are tried, at most, when several make sense."""
+
+_PROBE = 32 << 10
+# How much a character speaks for encoded text.
+_LIKELY = np.zeros(256)
+_LIKELY[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz ,\r\n"]] = 1.0
+_LIKELY[[*b"0123456789"]] = 1.25
+_LIKELY[[*b"+/=-_%"]] = 0.5
+# The beginning of bz2 and xz is the same in every file, up to the level.
+_HEADS = [
+    *(b"BZh%d1AY&SY" % level for level in range(1, 10)),
+    *(lzma.compress(b"-" * 64, preset=level)[:24] for level in range(10)),
+    *(
+        b"\x1f\x8b\x08\x00\0\0\0\0" + bytes([speed, system])
+        for speed in (0, 2, 4)
+        for system in (3, 255)
+    ),
+]
+
+Bytes = NDArray[np.uint8]
+Change = Callable[[Bytes], Bytes]
+
+
+def sums(probes: Sequence[Bytes], index: Index) -> int | None:
+    """The constant that was added to every byte of the reference, modulo 256.
+
+    Args:
+        probes: Parts of the buffer.
+        index: The reference.
+
+    Returns:
+        1..255, or None when there is none.
+    """
+    derived = index.derived("add", 1)
+    for probe in probes:
+        for match in derived.find(np.diff(probe).tobytes()):
+            ref = derived.original(match.ref)
+            constant = (int(probe[match.at]) - int(index.data[ref])) % 256
+            if constant:
+                return constant
+    return None
+
+
+def constants(array: Bytes, distances: Mapping[int, float]) -> Iterator[tuple[str, Change]]:
+    """Constants under which a buffer begins like compressed data, or is text.
+
+    Args:
+        array: The buffer.
+        distances: What `repeats` says about it.
+
+    Yields:
+        Names and ways to undo.
+    """
+    head = [int(byte) for byte in array[:16]]
+    for magic in MAGICS:
+        if len(magic) > len(head):
+            continue
+        key = head[0] ^ magic[0]
+        if key and all(head[n] ^ key == magic[n] for n in range(len(magic))):
+            yield "xor", _combine(key, np.bitwise_xor)
+        key = (head[0] - magic[0]) % 256
+        if key and all((head[n] - key) % 256 == magic[n] for n in range(len(magic))):
+            yield "add", _combine(key, np.subtract)
+    if distances:
+        used = np.unique(array[:_PROBE])
+        for key in range(1, 256):
+            if PRINTABLE[used ^ key].all():
+                yield "xor", _combine(key, np.bitwise_xor)
+            if PRINTABLE[(used.astype(np.int64) - key) % 256].all():
+                yield "add", _combine(key, np.subtract)
+
+
+def _combine(key: int, operation: np.ufunc) -> Change:
+    def change(data: Bytes) -> Bytes:
+        changed: Bytes = operation(data, np.uint8(key))
+        return changed
+
+    return change
+
+
+def unkey(
+    array: Bytes,
+    distances: Mapping[int, float],
+    index: Index,
+    known: Callable[[bytes], bool],
+    *,
+    deep: bool,
+) -> Bytes | None:
+    """Undo a repeating key of 1 to `LONGEST_KEY` bytes that nobody told.
+
+    Where the key repeats, it cancels out of the exclusive or of two bytes a key's length apart:
+    the reference is found in those, and then the key is the difference to it.
+
+    Args:
+        array: The buffer.
+        distances: What `repeats` says about it.
+        index: The reference.
+        known: Whether a probe of what may have been the buffer holds the reference.
+        deep: Also look for keys over other data than the reference, by the shares of bytes.
+
+    Returns:
+        The buffer without its key, or None.
+    """
+    for distance in _likely(distances):
+        output = _cancelled(array, distance, index)
+        if output is not None:
+            return output
+    if not deep:
+        return None
+    for key in _heads(array):
+        if known(_apply(array[:BLOCK], key).tobytes()):
+            return _apply(array, key)
+    found = period(array) if not distances else None
+    for width in _likely(distances)[::-1] if found is None else [found]:
+        relative = _columns(array[:ENOUGH], width)
+        middle = len(array) // 2 // width * width
+        for key in _completed(array, relative)[:CANDIDATES]:
+            parts = [array[:_PROBE], array[middle : middle + _PROBE]]
+            if starts_container(_apply(array[:16], key).tobytes()):
+                parts = [array[:BLOCK]]
+            if any(known(_apply(part, key).tobytes()) for part in parts):
+                return _apply(array, key)
+    return None
+
+
+def _likely(distances: Mapping[int, float]) -> list[int]:
+    """The distances worth a try: the shortest ones, and the shortest of the strongest last."""
+    if not distances:
+        return []
+    top = max(distances.values())
+    strong = min(d for d, excess in distances.items() if excess > 0.6 * top)
+    short = [d for d in sorted(distances)[:2] if d != strong]
+    return [*short, strong]
+
+
+def _cancelled(array: Bytes, distance: int, index: Index) -> Bytes | None:
+    derived = index.derived("xor", distance)
+    starts = {0, len(array) // 2, max(0, len(array) - 2 * _PROBE)}
+    if not any(
+        derived.find(_folded(array[at : at + 2 * _PROBE], distance)) for at in sorted(starts)
+    ):
+        return None
+    matches = sorted(derived.find(_folded(array, distance)), key=lambda match: match.at)
+    output = array.copy()
+    touched = False
+    for n, match in enumerate(matches):
+        # Each run has a phase of its own: parts may have been changed one by one.
+        start = 0 if n == 0 else match.at
+        stop = matches[n + 1].at if n + 1 < len(matches) else len(array)
+        key = _key(array, match, distance, index, derived)
+        touched |= bool(key.any())
+        output[start:stop] ^= np.resize(np.roll(key, match.at - start), stop - start)
+    return output if touched else None
+
+
+def _key(array: Bytes, match: Match, distance: int, index: Index, derived: Index) -> Bytes:
+    ref = derived.original(match.ref)
+    return array[match.at : match.at + distance] ^ index.data[ref : ref + distance]
+
+
+def _folded(array: Bytes, distance: int) -> bytes:
+    return (array[:-distance] ^ array[distance:]).tobytes()
+
+
+def _heads(array: Bytes) -> Iterator[Bytes]:
+    """Keys short enough to be read off the fixed beginning of a compressed file."""
+    for head in _HEADS:
+        stream = array[: len(head)] ^ np.frombuffer(head, np.uint8)[: len(array)]
+        for width in range(2, min(LONGEST_KEY, len(stream)) + 1):
+            if np.array_equal(stream[width:], stream[:-width]):
+                yield stream[:width]
+                break
+
+
+def _columns(array: Bytes, width: int) -> Bytes:
+    """The key up to a constant: columns are alike but for the byte that each was combined with."""
+    counts = histograms(array, width)
+    moved = np.arange(256)[:, None] ^ np.arange(256)[None, :]
+    key = np.zeros(width, np.int64)
+    whole = counts[0].astype(np.float64)
+    for again in range(2):
+        for n in range(1 - again, width):
+            own = counts[n]
+            rest = whole - own[moved[key[n]]] if again else whole
+            weights = np.log(rest + 0.5)
+            before = key[n]
+            key[n] = int((own[moved] @ weights).argmax())
+            if not again:
+                whole = whole + own[moved[key[n]]]
+            else:
+                whole = whole - own[moved[before]] + own[moved[key[n]]]
+    return key.astype(np.uint8)
+
+
+def _completed(array: Bytes, relative: Bytes) -> list[Bytes]:
+    """Every key of the right shape under which the buffer is text or begins like a container."""
+    first = _apply(array[:16], relative)
+    shifts = [
+        int(first[0]) ^ magic[0]
+        for magic in MAGICS
+        if len(magic) >= 3 and len({int(a) ^ b for a, b in zip(first, magic, strict=False)}) == 1
+    ]
+    used = np.bincount(_apply(array[:_PROBE], relative), minlength=256)
+    moved = np.arange(256)[:, None] ^ np.arange(256)[None, :]
+    printable = used[moved] @ PRINTABLE
+    likely = used[moved] @ _LIKELY
+    order = np.argsort(-likely, kind="stable")
+    shifts += [int(n) for n in order if printable[n] * 100 > 98 * used.sum()]
+    return [relative ^ np.uint8(shift) for shift in shifts]
+
+
+def _apply(array: Bytes, key: Bytes) -> Bytes:
+    return array ^ np.resize(key, len(array))

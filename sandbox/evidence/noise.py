@@ -1,0 +1,91 @@
+"""Tell noise from data whose bytes were changed in a regular way, by how often bytes repeat."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST_KEY = 64
+"""Bytes of the longest repeating key that is looked for."""
+SURE = 6.0
+"""Standard deviations that count as certain."""
+
+PRINTABLE: NDArray[np.bool_] = np.zeros(256, np.bool_)
+"""Which bytes are printable ASCII, tabs or line breaks."""
+PRINTABLE[[*range(32, 127), 9, 10, 13]] = True
+
+_PROBE = 64 << 10
+_COLUMNS = 256 << 10
+_CELLS = 256
+
+Bytes = NDArray[np.uint8]
+
+
+def repeats(data: Bytes) -> dict[int, float]:
+    """How far bytes repeat at a distance more often than those of noise do.
+
+    Args:
+        data: Any bytes; its beginning and its middle are looked at.
+
+    Returns:
+        Standard deviations for each distance up to twice `LONGEST_KEY` that is above `SURE`.
+        Nothing means that the bytes look like noise: encrypted, or compressed.
+    """
+    sample = data
+    if len(data) > 2 * _PROBE:
+        middle = len(data) // 2
+        sample = np.concatenate([data[:_PROBE], data[middle : middle + _PROBE]])
+    found: dict[int, float] = {}
+    for distance in range(1, min(2 * LONGEST_KEY, len(sample) // 4) + 1):
+        count = len(sample) - distance
+        expected = count / _CELLS
+        same = int(np.count_nonzero(sample[distance:] == sample[:-distance]))
+        excess = (same - expected) / expected**0.5
+        if excess > SURE and same > 4:
+            found[distance] = float(excess)
+    return found
+
+
+def period(data: Bytes) -> int | None:
+    """The length of a key that repeats in what looks like noise, from the shares of its bytes.
+
+    Compressed data is not quite noise: some bytes are a little more frequent. A repeating key
+    moves them about, and only columns of the right width show it.
+
+    Args:
+        data: At least `_COLUMNS` bytes for anything to be found.
+
+    Returns:
+        The length, 2..`LONGEST_KEY`, or None.
+    """
+    sample = data[:_COLUMNS].astype(np.int64)
+    if len(sample) < _COLUMNS:
+        return None
+    scores = np.array([_uneven(sample, width) for width in range(1, LONGEST_KEY + 1)])
+    # Multiples and divisors of the length show it too, but less.
+    return int(scores.argmax()) + 1 if float(scores.max()) >= SURE else None
+
+
+def histograms(data: Bytes, width: int) -> NDArray[np.int64]:
+    """How often each byte occurs in each column.
+
+    Args:
+        data: Any bytes.
+        width: Columns.
+
+    Returns:
+        Counts, of shape (width, 256).
+    """
+    rows = data[: len(data) // width * width].reshape(-1, width)
+    return np.stack([np.bincount(rows[:, n], minlength=_CELLS) for n in range(width)])
+
+
+def _uneven(sample: NDArray[np.int64], width: int) -> float:
+    """Chi-squared of all columns against even shares, in standard deviations."""
+    whole = len(sample) // width * width
+    cells = sample[:whole].reshape(-1, width) + np.arange(width) * _CELLS
+    counts = np.bincount(cells.ravel(), minlength=width * _CELLS)
+    expected = whole / width / _CELLS
+    freedom = width * (_CELLS - 1)
+    score = float(((counts - expected) ** 2).sum()) / expected
+    return float((score - freedom) / (2 * freedom) ** 0.5)
