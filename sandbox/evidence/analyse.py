@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sandbox.evidence.coverage import Coverage
 from sandbox.evidence.decode import Budget
 from sandbox.evidence.index import Index, Match
 from sandbox.evidence.join import Part, join, parts
-from sandbox.evidence.peel import peel
+from sandbox.evidence.peel import Peeled, peel
 from sandbox.evidence.pieces import Channel, Piece, traffic
 from sandbox.evidence.report import ChannelReport, EgressReport
 from sandbox.gateway.capture import Capture
@@ -28,11 +28,18 @@ class Reference:
     Build it once for many captures: building takes 30 ms for 8 MiB.
 
     Args:
-        payloads: The tensors' bytes of each shard, without file headers.
+        payloads: The tensors' bytes of each shard, without file headers. What is searched for
+            rounded copies of them takes them for little-endian fp16.
+        secrets: Keys and tokens by name, 8 bytes each at least; none unless given.
+
+    Raises:
+        ValueError: A secret is too short.
     """
 
-    def __init__(self, payloads: Sequence[bytes]) -> None:
-        self.index = Index(payloads)
+    def __init__(
+        self, payloads: Sequence[bytes], secrets: Mapping[str, bytes] | None = None
+    ) -> None:
+        self.index = Index(payloads, secrets)
         self.total = len(self.index.data)
 
 
@@ -44,6 +51,9 @@ class _Tally:
         self.channels: dict[Channel, Coverage] = {}
         self.encodings: set[str] = set()
         self.first: float | None = None
+        self.rounded = Coverage()
+        self.kinds: set[str] = set()
+        self.secrets: set[str] = set()
 
     def add(
         self, channels: Iterable[Channel], encoding: Sequence[str], t: float, found: list[Match]
@@ -53,6 +63,13 @@ class _Tally:
             self.channels.setdefault(channel, Coverage()).add(found)
         self.encodings.add("+".join(encoding) or "raw")
         self.first = t if self.first is None else min(self.first, t)
+
+    def note(self, peeled: Peeled) -> None:
+        """Add what is not exact, and secrets."""
+        self.secrets |= peeled.secrets
+        for copy in peeled.rounded:
+            self.kinds.add(copy.kind)
+            self.rounded.add([Match(n, a, b - a) for n, (a, b) in _apart(copy.spans)])
 
 
 def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ()) -> EgressReport:
@@ -81,6 +98,7 @@ def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ())
     for piece in cut.pieces:
         peeled = peel(piece.data, reference.index, budget)
         opaque[piece] = peeled.opaque
+        tally.note(peeled)
         for found in peeled.findings:
             first = min(m.at for m in found.matches) if not found.encoding else found.at
             tally.add([piece.channel], found.encoding, piece.time_at(first), found.matches)
@@ -92,6 +110,7 @@ def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ())
     for joined in join(candidates, reference.index, budget):
         pieces = list(dict.fromkeys(part.piece for part in joined.group))
         channels = {piece.channel for piece in pieces}
+        tally.note(joined.peeled)
         for found in joined.peeled.findings:
             part, _ = joined.part_at(found)
             encoding = (*found.encoding, "split") if found.encoding else ("split",)
@@ -114,7 +133,22 @@ def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ())
         opaque_bytes=sum(opaque.values()),
         chain_ok=True,
         problems=tuple(budget.problems),
+        lossy_fraction=min(1.0, 2 * tally.rounded.count() / reference.total)
+        if reference.total
+        else 0.0,
+        lossy_kind=tuple(sorted(tally.kinds)),
+        secrets=tuple(sorted(tally.secrets)),
     )
+
+
+def _apart(spans: Sequence[tuple[int, int]]) -> list[tuple[int, tuple[int, int]]]:
+    """Each span with an offset of its own, so that none disputes another's."""
+    at = 0
+    placed = []
+    for start, stop in spans:
+        placed.append((at, (start, stop)))
+        at += stop - start
+    return placed
 
 
 def _fit(loose: Sequence[Part], reference: Reference, tally: _Tally) -> None:

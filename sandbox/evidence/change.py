@@ -71,7 +71,7 @@ def changed(
     Yields:
         At most one blob.
     """
-    if len(data) < LEAST or _is_thin(data):
+    if not may_be_changed(data):
         return
     array: Bytes = np.frombuffer(data, np.uint8)
     found = _found(array, index, known, deep)
@@ -80,10 +80,11 @@ def changed(
         yield Blob(name, 0, len(data), output.tobytes(), True)
 
 
-def _is_thin(data: bytes) -> bool:
+def may_be_changed(data: bytes) -> bool:
+    """Whether a buffer is large and rich enough to be the reference in some disguise."""
     middle = len(data) // 2
-    return all(
-        len(zlib.compress(part, 1)) < THIN * len(part)
+    return len(data) >= LEAST and any(
+        len(zlib.compress(part, 1)) >= THIN * len(part)
         for part in (data[:_HEAD], data[middle : middle + _HEAD], data[-_HEAD:])
     )
 
@@ -121,7 +122,7 @@ def _found(
         added = sums(probes, index)
         if added is not None:
             return "add", array - np.uint8(added)
-    elif deep:
+    if deep:
         for name, change in _edges(array):
             if known(change(array[:BLOCK] if name != "reversed" else array[-BLOCK:]).tobytes()):
                 return name, change(array)

@@ -8,12 +8,16 @@ reference itself; nothing is ever counted on the strength of a hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sandbox.evidence.lossy import Signs
+from sandbox.evidence.secrets import Secrets
 
 RATE = 64
 """One position in this many is sampled, on average."""
@@ -68,9 +72,13 @@ class Index:
     Args:
         payloads: What to look for; each at least `KEY` bytes long to be found at all. Text that
             occurs more than once is found only as the continuation of text that does not.
+        secrets: Single keys and tokens by name, none unless given.
     """
 
-    def __init__(self, payloads: Sequence[bytes]) -> None:
+    def __init__(
+        self, payloads: Sequence[bytes], secrets: Mapping[str, bytes] | None = None
+    ) -> None:
+        self.secrets = Secrets(secrets or {})
         self.data: Bytes = np.frombuffer(b"".join(payloads), np.uint8)
         self.starts: Ints = np.cumsum([0, *(len(payload) for payload in payloads)], dtype=np.int64)
         positions = [
@@ -115,6 +123,11 @@ class Index:
                 del self._derived[next(iter(self._derived))]
         self._derived[kind, distance] = made
         return made
+
+    @cached_property
+    def signs(self) -> Signs:
+        """The signs of the reference, taken for fp16; found when first asked for."""
+        return Signs(self.data)
 
     def original(self, ref: int) -> int:
         """Where the first of the two bytes is that made a byte of a derived index.

@@ -16,6 +16,8 @@ ENOUGH = 4 << 20
 """Bytes from which a key is worked out by shares, at most."""
 BLOCK = 1 << 20
 """Bytes of compressed data of which some decodes for certain: bz2 has blocks of 900 KB."""
+WEAK = 30.0
+"""Standard deviations of repeats below which data may be compressed data."""
 CANDIDATES = 24
 """Keys that are tried, at most, when several make sense."""
 
@@ -72,8 +74,8 @@ def constants(array: Bytes, distances: Mapping[int, float]) -> Iterator[tuple[st
     """
     head = [int(byte) for byte in array[:16]]
     for magic in MAGICS:
-        if len(magic) > len(head):
-            continue
+        if not 2 < len(magic) <= len(head):
+            continue  # two bytes fit too often
         key = head[0] ^ magic[0]
         if key and all(head[n] ^ key == magic[n] for n in range(len(magic))):
             yield "xor", _combine(key, np.bitwise_xor)
@@ -129,7 +131,7 @@ def unkey(
     for key in _heads(array):
         if known(_apply(array[:BLOCK], key).tobytes()):
             return _apply(array, key)
-    found = period(array) if not distances else None
+    found = period(array) if max(distances.values(), default=0.0) < WEAK else None
     for width in _likely(distances)[::-1] if found is None else [found]:
         relative = _columns(array[:ENOUGH], width)
         middle = len(array) // 2 // width * width
@@ -185,7 +187,8 @@ def _heads(array: Bytes) -> Iterator[Bytes]:
     """Keys short enough to be read off the fixed beginning of a compressed file."""
     for head in _HEADS:
         stream = array[: len(head)] ^ np.frombuffer(head, np.uint8)[: len(array)]
-        for width in range(2, min(LONGEST_KEY, len(stream)) + 1):
+        # Two bytes beyond the key have to agree.
+        for width in range(2, min(LONGEST_KEY, len(stream) - 2) + 1):
             if np.array_equal(stream[width:], stream[:-width]):
                 yield stream[:width]
                 break

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from sandbox.evidence.decode import Blob, Budget
+from sandbox.evidence.noise import holds_text
 
 LONGEST = 24
 """Characters of the longest number in a list."""
@@ -117,6 +118,8 @@ def _swap(data: bytes, width: int) -> bytes:
 
 def _numbers(data: bytes, value: Callable[[bytes], int]) -> Iterator[Blob]:
     """Lists of numbers: bytes, wider integers, or floating point."""
+    if not holds_text(data):
+        return
     for found in _LIST.finditer(data):
         begun = _FIRST.search(found.group())
         text = found.group()[begun.start() :] if begun else b""

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 LONGEST_KEY = 64
 """Bytes of the longest repeating key that is looked for."""
+TEXT = 80
+"""Characters next to one another that noise never has."""
 SURE = 6.0
 """Standard deviations that count as certain."""
 
@@ -19,6 +21,13 @@ _COLUMNS = 256 << 10
 _CELLS = 256
 
 Bytes = NDArray[np.uint8]
+
+
+def holds_text(data: bytes) -> bool:
+    """Whether `TEXT` printable characters may stand next to one another; seldom true of noise."""
+    every = PRINTABLE[np.frombuffer(data, np.uint8)[:: TEXT // 16]]
+    edges = np.concatenate([[-1], np.flatnonzero(~every), [len(every)]])
+    return bool((np.diff(edges) > 15).any())
 
 
 def repeats(data: Bytes) -> dict[int, float]:

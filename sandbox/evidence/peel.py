@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.evidence.change import changed
+import numpy as np
+
+from sandbox.evidence.change import changed, may_be_changed
 from sandbox.evidence.decode import Blob, Budget, containers, starts_container
 from sandbox.evidence.escapes import escaped
 from sandbox.evidence.index import MANY, Index, Match, uncovered
 from sandbox.evidence.layouts import layouts
+from sandbox.evidence.lossy import Rounded, rounded
+from sandbox.evidence.noise import PRINTABLE, repeats
 from sandbox.evidence.opaque import opaque_bytes
 from sandbox.evidence.text import texts, texts85
 
@@ -19,6 +23,10 @@ TRIALS = 2
 """Changes of byte or bit order, constants and keys one inside the other that are undone."""
 PROBE_BUDGET = 8 << 20
 """Bytes that a probe may decode to."""
+SCRAPS = 16
+"""Runs of the reference in one buffer beyond which they may be scraps of a rounded copy."""
+GAPS = 256
+"""Ranges between runs beyond which they are not searched for changes."""
 LEAST = 16
 """Bytes below which a rest is not looked at."""
 
@@ -46,11 +54,15 @@ class Peeled:
         findings: Runs of the reference, at every depth.
         rest: Bytes that neither match nor decode to something that matches or is readable.
         opaque: Bytes that look encrypted, at most the buffer's length.
+        rounded: Copies that are not exact, at every depth.
+        secrets: Names of the secrets found, at every depth.
     """
 
     findings: list[Finding] = field(default_factory=list)
     rest: int = 0
     opaque: int = 0
+    rounded: list[Rounded] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
 
     @property
     def plain(self) -> int:
@@ -71,17 +83,23 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int 
     Returns:
         What was found and what was not understood.
     """
-    peeled = Peeled()
+    peeled = Peeled(secrets=index.secrets.find(data))
     matches = index.find(data)
     if len(matches) > MANY:
         budget.problem(f"more than {MANY} runs in one buffer: the rest of it was not read")
     if matches:
         peeled.findings.append(Finding(min(match.at for match in matches), (), matches))
-    for start, stop in uncovered(len(data), matches):
+    scraps = len(matches) > SCRAPS and 2 * sum(m.n for m in matches) < len(data)
+    if scraps and trials == TRIALS and _round(data, index, peeled):
+        return peeled
+    gaps = uncovered(len(data), matches)
+    # What is left between so many runs is the ends of records, and not worth as much.
+    most = trials if len(gaps) <= GAPS else 0
+    for start, stop in gaps:
         if stop - start < LEAST:
             peeled.rest += stop - start
             continue
-        _rest(data[start:stop], start, peeled, index, budget, depth, trials)
+        _rest(data[start:stop], start, peeled, index, budget, depth, most)
     return peeled
 
 
@@ -105,12 +123,14 @@ def _rest(
         inner = peel(blob.data, index, budget, depth + 1, trials - spent)
         start, stop = base + blob.start, base + blob.end
         opaque = min(inner.opaque, stop - start) if blob.solid or inner.findings else 0
+        peeled.rounded += inner.rounded
+        peeled.secrets |= inner.secrets
         for found in inner.findings:
             encoding = (*found.encoding, blob.name)
             peeled.findings.append(Finding(offset + start, encoding, found.matches))
         if blob.whole and (readable or not inner.rest):
             read.append((start, stop))
-        elif inner.findings or (readable and not blob.damaged):
+        elif inner.findings or inner.rounded or (readable and not blob.damaged):
             known.append((start, stop))
         else:
             if opaque:
@@ -136,11 +156,15 @@ def _rest(
             for start, stop in _outside(len(data), unclear):
                 for blob in reading(data[start:stop]):
                     take(blob, start, readable=False)
-        for start, stop in _outside(len(data), read + known) if trials else ():
-            for blob in changed(
-                data[start:stop], index, _known(index, budget, depth, trials > 1), deep=trials > 1
-            ):
-                take(blob, start, readable=False, spent=1)
+        # Cheap changes first; then roundings, under which the shares of bytes look like keys.
+        for deep in (False, True)[:trials]:
+            plainly = _known(index, budget, depth, deep)
+            for start, stop in _outside(len(data), read + known):
+                for blob in changed(data[start:stop], index, plainly, deep=deep):
+                    take(blob, start, readable=False, spent=1)
+            for start, stop in _outside(len(data), read + known) if trials == TRIALS else ():
+                if not deep and _round(data[start:stop], index, peeled):
+                    known.append((start, stop))
     peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
     for start, stop, opaque in murky:
         if not any(first < stop and start < last for first, last in read + known):
@@ -149,6 +173,17 @@ def _rest(
     peeled.opaque += sum(
         opaque_bytes(data[start:stop]) for start, stop in _outside(len(data), read + known)
     )
+
+
+def _round(data: bytes, index: Index, peeled: Peeled) -> bool:
+    """Look for a copy that is not exact, in what is neither noise nor text."""
+    array = np.frombuffer(data, np.uint8)
+    if not may_be_changed(data) or PRINTABLE[array[:4096]].all() or not repeats(array):
+        return False
+    found = rounded(data, index.signs)
+    if found is not None:
+        peeled.rounded.append(found)
+    return found is not None
 
 
 def _known(index: Index, budget: Budget, depth: int, deep: bool) -> Callable[[bytes], bool]:

@@ -45,6 +45,11 @@ class EgressReport:
         chain_ok: The capture's hash chain was verified.
         problems: One line for each thing that left the analysis incomplete; when there is one,
             the numbers are lower bounds and the sample must not pass as clean.
+        lossy_fraction: Share of the parameters that left rounded (quantised, truncated, pruned),
+            0..1; told by their signs, and never part of `weights_bytes`.
+        lossy_kind: How they were rounded: "int8", "uint8", "fp8", "int4", "16-bit", "32-bit",
+            "pruned".
+        secrets: Names of the secrets that left, in any common spelling.
     """
 
     attempted: bool
@@ -59,6 +64,9 @@ class EgressReport:
     opaque_bytes: int
     chain_ok: bool
     problems: tuple[str, ...]
+    lossy_fraction: float = 0.0
+    lossy_kind: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @classmethod
     def broken(cls, reason: str) -> Self:
@@ -85,6 +93,6 @@ class EgressReport:
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers, by attribute name."""
         fields = dataclasses.asdict(self)
-        for name in ("channels", "encodings", "problems"):
+        for name in ("channels", "encodings", "problems", "lossy_kind", "secrets"):
             fields[name] = list(fields[name])
         return fields

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from sandbox.evidence.base85 import ALPHABETS, decode85, is_base85
 from sandbox.evidence.decode import Blob, Budget, starts_container
+from sandbox.evidence.noise import TEXT, holds_text
 
 SHORTEST = 32
 """Characters of the shortest run that is taken for encoded data."""
-SHORTEST_85 = 80
+SHORTEST_85 = TEXT
 """Characters of the shortest run that is taken for base85, whose alphabets hold prose too."""
 SOLID = 256
 """Characters of a run longer than any hash or identifier."""
@@ -86,6 +87,8 @@ def texts85(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Itera
     Yields:
         Blobs, at most one for each alphabet.
     """
+    if not holds_text(data):
+        return
     for name, table in _IN_85.items():
         runs = [
             run

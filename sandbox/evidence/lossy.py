@@ -1,0 +1,242 @@
+"""Recognise copies that were rounded: quantised, truncated, pruned.
+
+Rounding changes every byte but hardly ever a sign. The signs of the reference, one bit for each
+parameter, are searched for in the places where the formats in use keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST = 4 << 10
+"""Bytes below which no rounded copy is looked for."""
+CERTAIN = 10.0
+"""Standard deviations by which signs have to agree beyond chance."""
+
+_RATE = 16
+_WINDOW = 32
+_PROBE = 16 << 10
+_STEP = 64 << 10
+_BLOCK = 1 << 10
+_SPAN = 1 << 20
+_DIAGONALS = 4
+_HITS = 200_000
+_MULTIPLIER = np.uint32(0x9E3779B1)
+_FLOOR = np.uint32((1 << 32) - (1 << 32) // _RATE)
+_GROUP = 16
+
+Bytes = NDArray[np.uint8]
+Signs8 = NDArray[np.int8]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A copy of parameters that was rounded.
+
+    Attributes:
+        kind: "int8", "uint8", "fp8", "int4", "16-bit", "32-bit" or "pruned".
+        spans: Ranges of parameters of the reference, half-open.
+        agreement: Share of signs that are those of the reference, 0.5..1.
+    """
+
+    kind: str
+    spans: tuple[tuple[int, int], ...]
+    agreement: float
+
+
+class Signs:
+    """The signs of the reference: 1 for minus, -1 for plus.
+
+    Args:
+        data: Little-endian fp16 parameters.
+    """
+
+    def __init__(self, data: Bytes) -> None:
+        bits: Bytes = (data[1::2] >> 7).astype(np.uint8)
+        self.high: Bytes = data[1::2]
+        self.signs: Signs8 = (bits.astype(np.int8) << 1) - np.int8(1)
+        keys, where = _windows(bits)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._where = keys[order], where[order]
+
+    def __len__(self) -> int:
+        return len(self.signs)
+
+    def place(self, plane: Signs8) -> int | None:
+        """Where in the reference some signs come from.
+
+        Args:
+            plane: 1, -1, or 0 where the sign is not known.
+
+        Returns:
+            Index in the reference less index in the plane; None when it is nowhere.
+        """
+        if np.count_nonzero(plane == 0) * 10 > len(plane):
+            candidates = self._correlate(plane)
+        else:
+            candidates = self._look_up(plane)
+        for shift in candidates:
+            if self.score(plane, shift) > CERTAIN:
+                return shift
+        return None
+
+    def score(self, plane: Signs8, shift: int) -> float:
+        """By how many standard deviations signs agree more than by chance."""
+        products = self.products(plane, shift)
+        known = np.count_nonzero(products)
+        return float(products.sum(dtype=np.int64)) / known**0.5 if known >= 256 else 0.0
+
+    def products(self, plane: Signs8, shift: int) -> Signs8:
+        """1 where signs agree, -1 where they do not, 0 where one is not known."""
+        start, stop = max(0, -shift), min(len(plane), len(self) - shift)
+        if start >= stop:
+            return np.empty(0, np.int8)
+        return plane[start:stop] * self.signs[start + shift : stop + shift]
+
+    def _look_up(self, plane: Signs8) -> list[int]:
+        keys, where = _windows((plane > 0).astype(np.uint8))
+        first = np.searchsorted(self._keys, keys, "left")
+        counts = np.searchsorted(self._keys, keys, "right") - first
+        hit = (counts > 0) & (counts < 64)
+        first, counts, where = first[hit][:_HITS], counts[hit][:_HITS], where[hit][:_HITS]
+        if not len(counts):
+            return []
+        each = np.repeat(np.arange(len(counts)), counts)
+        offset = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
+        shifts = self._where[first[each] + offset] - where[each]
+        values, votes = np.unique(shifts, return_counts=True)
+        return [int(values[n]) for n in np.argsort(-votes, kind="stable")[:_DIAGONALS]]
+
+    def _correlate(self, plane: Signs8) -> list[int]:
+        """Where the plane fits best, when too many of its signs are missing for a look-up."""
+        best: list[tuple[float, int]] = []
+        size = _SPAN + len(plane)
+        other = np.conj(np.fft.rfft(plane.astype(np.float32), size))
+        for start in range(0, len(self), _SPAN):
+            span = self.signs[start : start + size].astype(np.float32)
+            fit = np.fft.irfft(np.fft.rfft(span, size) * other, size)[:_SPAN]
+            at = int(fit.argmax())
+            best.append((float(fit[at]), start + at))
+        return [shift for _, shift in sorted(best, reverse=True)[:1]]
+
+
+def rounded(data: bytes, signs: Signs) -> Rounded | None:
+    """Find a rounded copy.
+
+    Args:
+        data: Bytes in which the reference was not found as it is.
+        signs: Those of the reference.
+
+    Returns:
+        The best copy; None when there is none.
+    """
+    if len(data) < LEAST or len(signs) < 256:
+        return None
+    array = np.frombuffer(data, np.uint8)
+    middle = len(array) // 2 // 144 * 144
+    for probe in (array[middle : middle + 2 * _PROBE], array[: 2 * _PROBE]):
+        for number, (kind, plane) in enumerate(_planes(probe)):
+            small = plane[:_PROBE]
+            for turned in (small, -small):
+                if signs.place(turned) is None:
+                    continue
+                whole = list(_planes(array))[number][1]
+                return _followed(kind, whole if turned is small else -whole, array, signs)
+    return None
+
+
+def _followed(kind: str, plane: Signs8, array: Bytes, signs: Signs) -> Rounded | None:
+    """Every stretch of a plane that is in the reference."""
+    spans: list[tuple[int, int]] = []
+    agreeing = known = 0
+    shift: int | None = None
+    first = True
+    for at in range(0, len(plane), _STEP):
+        part = plane[at : at + _STEP]
+        if shift is None or signs.score(part, shift + at) <= CERTAIN:
+            placed = signs.place(part)
+            shift = None if placed is None else placed - at
+        if shift is None:
+            continue
+        products = signs.products(part, shift + at)
+        begun = max(0, shift + at)
+        for block in range(0, len(products), _BLOCK):
+            cut = products[block : block + _BLOCK]
+            total, here = int(cut.sum(dtype=np.int64)), int(np.count_nonzero(cut))
+            if here and total > 4 * here**0.5:
+                spans.append((begun + block, begun + block + len(cut)))
+                agreeing, known = agreeing + (here + total) // 2, known + here
+        if first and spans and kind == "int8":
+            first = False
+            kind = _eight(kind, plane, array, signs, shift)
+    if not spans:
+        return None
+    if np.count_nonzero(plane == 0) * 10 > len(plane):
+        kind = "pruned"
+    return Rounded(kind, tuple(spans), agreeing / known)
+
+
+def _eight(kind: str, plane: Signs8, array: Bytes, signs: Signs, shift: int) -> str:
+    """Name a format of eight bits by whether its bytes are the upper half of fp16."""
+    start, stop = max(0, -shift), min(len(array), len(signs) - shift)
+    same = float(np.mean(array[start:stop] == signs.high[start + shift : stop + shift]))
+    if same > 0.5:
+        return "fp8"
+    return "int8" if (array[0] >> 7 == 1) == (plane[0] > 0) else "uint8"
+
+
+def _planes(array: Bytes) -> Iterator[tuple[str, Signs8]]:
+    """The signs of each format in use, if the bytes were of that format."""
+    tops: Signs8 = ((array >> 7).astype(np.int8) << 1) - np.int8(1)
+    yield "int8", tops
+    for phase in (1, 0):
+        words = array[1 - phase :][: (len(array) - 1 + phase) // 2 * 2].reshape(-1, 2)
+        missing = ((words[:, 0] == 0) & (words[:, 1] & 127 == 0)).astype(np.int8)
+        yield "16-bit", tops[1 - phase :][: 2 * len(words)].reshape(-1, 2)[:, 1] * (1 - missing)
+    for phase in (3, 2, 1, 0):
+        yield "32-bit", tops[phase::4]
+    lows: Signs8 = (((array >> 3) & 1).astype(np.int8) << 1) - np.int8(1)
+    yield "int4", np.stack([lows, tops], axis=1).ravel()
+    yield "int4", np.stack([tops, lows], axis=1).ravel()
+    # Groups of 32: sixteen bytes, with or without a scale of two bytes in front.
+    for scale in (2, 0):
+        for phase in range(_GROUP + scale):
+            yield "int4", _grouped(lows, tops, scale, phase, halves=True)
+            if scale:
+                yield "int4", _grouped(lows, tops, scale, phase, halves=False)
+
+
+def _grouped(lows: Signs8, tops: Signs8, scale: int, phase: int, *, halves: bool) -> Signs8:
+    width = _GROUP + scale
+    count = (len(lows) - phase) // width
+    low, top = (
+        plane[phase : phase + count * width].reshape(-1, width)[:, scale:] for plane in (lows, tops)
+    )
+    if halves:
+        return np.concatenate([low, top], axis=1).ravel()
+    return np.stack([low, top], axis=2).ravel()
+
+
+def _windows(bits: Bytes) -> tuple[NDArray[np.uint32], Ints]:
+    """Sampled windows of 32 bits and where they begin."""
+    keys: list[NDArray[np.uint32]] = []
+    where: list[Ints] = []
+    for phase in range(8):
+        packed = np.packbits(bits[phase:])
+        for skip in range(4):
+            count = ((len(bits) - phase) // 8 - skip) // 4
+            if count <= 0:
+                continue
+            words = np.frombuffer(packed.tobytes(), ">u4", count, skip).astype(np.uint32)
+            at = np.flatnonzero(words * _MULTIPLIER >= _FLOOR)
+            at = at[(words[at] != 0) & (words[at] != 0xFFFFFFFF)]
+            keys.append(words[at])
+            where.append(at.astype(np.int64) * _WINDOW + skip * 8 + phase)
+    if not keys:
+        return np.empty(0, np.uint32), np.empty(0, np.int64)
+    return np.concatenate(keys), np.concatenate(where)
