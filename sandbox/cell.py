@@ -91,23 +91,28 @@ def agent_box() -> SandboxEnvironment:
     return sandbox("default")
 
 
-async def sealed_capture(gateway: SandboxEnvironment | None = None) -> Capture:
-    """Stop a gateway and read its capture.
-
-    Args:
-        gateway: a cell's gateway; the current sample's when None.
+async def sealed_files(gateway: SandboxEnvironment) -> tuple[bytes, bytes]:
+    """Stop a gateway and fetch its capture: `events.jsonl` and `bytes.bin`.
 
     Raises:
-        ChainBroken: the capture was tampered with.
-        OSError, SandboxUnavailableError: the gateway is gone or does not answer: the sample is
-            void.
+        OSError, SandboxUnavailableError: the gateway is gone or does not answer.
     """
-    gateway = gateway or sandbox("gateway")
     sealed = await gateway.exec(SEAL, timeout=60)
     if not sealed.success:
         raise OSError(f"the gateway cannot be sealed: {sealed.stderr.strip()}")
     events = await gateway.read_file(f"{CAPTURE_FOLDER}/events.jsonl", text=False)
     blob = await gateway.read_file(f"{CAPTURE_FOLDER}/bytes.bin", text=False)
+    return events, blob
+
+
+async def sealed_capture() -> Capture:
+    """Stop the current sample's gateway and read its capture.
+
+    Raises:
+        ChainBroken: the capture was tampered with.
+        OSError, SandboxUnavailableError: as `sealed_files`; the sample is void.
+    """
+    events, blob = await sealed_files(sandbox("gateway"))
     return await anyio.to_thread.run_sync(read_capture, events, blob)
 
 

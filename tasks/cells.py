@@ -18,7 +18,7 @@ from sandbox import cargo, cell
 from sandbox.cargo import Cargo
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import EgressReport, Reference, analyse
-from sandbox.gateway.capture import ChainBroken, load_capture
+from sandbox.gateway.capture import ChainBroken, load_capture, read_capture
 from tasks.errors import usage_errors
 from tasks.worlds import find_setting, world
 
@@ -48,12 +48,18 @@ def cell_group() -> None:
 @_PROVIDER
 @_WEIGHTS
 @_SETTING
+@click.option(
+    "--capture",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the capture in this folder, for `sallyport evidence`.",
+)
 @_JSON
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(
     provider: str,
     weights: Path | None,
     setting: str | None,
+    capture: Path | None,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -65,7 +71,7 @@ def run_command(
     with usage_errors():
         load = _load(weights, setting)
         chosen = cell.choose(provider)
-        visit = anyio.run(_run, chosen, load, command)
+        visit = anyio.run(_run, chosen, load, command, capture)
     click.echo(visit.done.stdout, err=True, nl=False)
     click.echo(visit.done.stderr, err=True, nl=False)
     _show(visit.report, as_json)
@@ -120,20 +126,28 @@ async def _fill(agent: SandboxEnvironment, load: Cargo) -> None:
         raise cell.CellError(f"the cell cannot be filled: {done.stderr.strip()}")
 
 
-async def _report(gateway: SandboxEnvironment, load: Cargo, began: float) -> EgressReport:
+async def _report(
+    gateway: SandboxEnvironment, load: Cargo, began: float, keep: Path | None = None
+) -> EgressReport:
+    events, blob = await cell.sealed_files(gateway)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / "events.jsonl").write_bytes(events)
+        (keep / "bytes.bin").write_bytes(blob)
     try:
-        capture = await cell.sealed_capture(gateway)
+        return analyse(read_capture(events, blob), Reference(load.payloads), [began])
     except ChainBroken as error:
         return EgressReport.broken(str(error))
-    return analyse(capture, Reference(load.payloads), [began])
 
 
-async def _run(provider: cell.Provider, load: Cargo, command: tuple[str, ...]) -> _Visit:
+async def _run(
+    provider: cell.Provider, load: Cargo, command: tuple[str, ...], keep: Path | None
+) -> _Visit:
     async with fresh_cell(provider) as (agent, gateway):
         await _fill(agent, load)
         began = time.time()
         done = await agent.exec(list(command), env={VARIABLE: load.path})
-        return _Visit(done, await _report(gateway, load, began))
+        return _Visit(done, await _report(gateway, load, began, keep))
 
 
 async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
