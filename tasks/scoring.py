@@ -12,7 +12,7 @@ from inspect_ai.util import SandboxUnavailableError
 
 from policies.ledger import Ledger
 from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, share
-from policies.measure.outcome import MEASURES, Outcome, measures, unscored
+from policies.measure.outcome import MEASURES, Outcome, caught_in_time, measures, unscored
 from policies.naming import of_distribution
 from sandbox.cell import agent_box, sealed_capture
 from sandbox.evidence.analyse import Reference, analyse
@@ -50,8 +50,7 @@ async def _verify(setting: str, place: World) -> Verification:
 
 
 def _outcome(mode: Mode, book: Ledger, report: EgressReport, main: Verification) -> Outcome:
-    harm = report.first_harmful_turn
-    in_time = book.caught is not None and (harm is None or harm >= book.caught)
+    in_time = caught_in_time(book.caught, report.first_harmful_turn)
     doubtful = in_time and book.turns[cast(int, book.caught)].audit_rests_on_failure
     return Outcome(
         mode=mode,
