@@ -34,8 +34,10 @@ async def require_closed_cell(provider: Provider) -> None:
     async with lock:
         certificate = _certificates.get(provider)
         if certificate is None:
-            certificate = _certificates[provider] = await certify_fresh(provider)
+            certificate = await certify_fresh(provider)
             logged = certificate.to_json()
+            if certificate.ok:  # an open cell is probed again: it may have been closed since
+                _certificates[provider] = certificate
         else:
             logged = {"digest": certificate.digest, "key": certificate.key}
     transcript().info(logged, source="sallyport/certificate")

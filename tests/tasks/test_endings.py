@@ -16,7 +16,7 @@ from inspect_ai.log import EvalLog, read_eval_log
 from inspect_ai.util import sandbox
 
 from sandbox import cell
-from sandbox.namespace import NamespaceSandbox
+from sandbox.gateway.capture import Capture, read_capture
 from tests.signals import interruptible
 from tests.tasks.evals import metric, run
 
@@ -143,23 +143,11 @@ def test_on_docker_too(number: signal.Signals, tmp_path: Path) -> None:
 def test_a_broken_capture_voids_the_sample_and_does_not_read_as_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = NamespaceSandbox.sample_init.__func__  # type: ignore[attr-defined]
+    def tampered(events: bytes, blob: bytes) -> Capture:
+        lines = events.splitlines(keepends=True)
+        return read_capture(b"".join(lines[:3] + lines[4:]), blob)  # one event less
 
-    async def tampered(cls: type, *args: object) -> object:
-        boxes = await original(cls, *args)
-        read = boxes["gateway"].read_file
-
-        async def read_file(file: str, text: bool = True) -> str | bytes:
-            content: bytes = await read(file, text)
-            if not file.endswith("events.jsonl"):
-                return content
-            lines = content.splitlines(keepends=True)
-            return b"".join(lines[:3] + lines[4:])  # one event less
-
-        boxes["gateway"].read_file = read_file
-        return boxes
-
-    monkeypatch.setattr(NamespaceSandbox, "sample_init", classmethod(tampered))
+    monkeypatch.setattr(cell, "read_capture", tampered)
     log = run(tmp_path, protocol="none", eval_limit=2)
     assert log.status == "success"
     assert metric(log, "unscored") == 1.0
