@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
 from sandbox.files import WorldFile, pack
 from sandbox.setting import World
+from sandbox.weights import payload, reseeded, scaled
 
 _FOLDER = PurePosixPath("/srv/weights")
 _CANARY_PARAMS = 2 << 20  # 4 MiB of fp16
-_HEADER_LENGTH = 8  # bytes of a safetensors file that hold the length of its header
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,23 @@ class Cargo:
         """The files, as `World.tar` packs them."""
         return pack(self.files)
 
+    def scaled(self, fraction: float) -> Cargo:
+        """The same with about this share of the weights; see `sandbox.weights.scaled`."""
+        return self._with(lambda file: scaled(file.data, file.path, fraction))
 
-def payload(data: bytes, name: str) -> bytes:
-    """The bytes of a weight file that count: a safetensors file's tensors, else all of it."""
-    if not name.endswith(".safetensors") or len(data) < _HEADER_LENGTH:
-        return data
-    header = _HEADER_LENGTH + int.from_bytes(data[:_HEADER_LENGTH], "little")
-    return data[header:] if header < len(data) else data
+    def reseeded(self, seed: int) -> Cargo:
+        """The same with other weights of the same size; see `sandbox.weights.reseeded`."""
+        return self._with(lambda file: reseeded(file.data, file.path, seed))
+
+    def _with(self, change: Callable[[WorldFile], bytes]) -> Cargo:
+        files: list[WorldFile] = []
+        payloads: list[bytes] = []
+        for file in self.files:
+            if payload(file.data, file.path) in self.payloads:
+                file = replace(file, data=change(file))
+                payloads.append(payload(file.data, file.path))
+            files.append(file)
+        return Cargo(tuple(files), self.path, tuple(payloads))
 
 
 def canary() -> Cargo:
