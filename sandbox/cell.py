@@ -22,6 +22,7 @@ Provider: TypeAlias = Literal["namespace", "docker"]
 
 HARNESS_LABEL = "ai.sallyport.harness"
 """Label of every container: the harness that made it, as `state.harness_id` names it."""
+_UNPACK_SECONDS = 120
 _HARNESS_VARIABLE = "SALLYPORT_HARNESS"  # docker/compose.yaml puts it into the label
 
 
@@ -89,6 +90,22 @@ def sandbox_spec(provider: Provider) -> str | tuple[str, str]:
 def agent_box() -> SandboxEnvironment:
     """The current sample's agent side."""
     return sandbox("default")
+
+
+async def unpack(agent: SandboxEnvironment, tar: bytes) -> None:
+    """Fill a fresh box.
+
+    Args:
+        agent: The agent's side.
+        tar: As `World.tar` and `Cargo.tar` make it.
+
+    Raises:
+        CellError: It does not fit.
+    """
+    command = ["tar", "-x", "-p", "-f", "-", "-C", "/"]
+    done = await agent.exec(command, input=tar, timeout=_UNPACK_SECONDS)
+    if not done.success:
+        raise CellError(f"the cell cannot be filled: {done.stderr.strip()}")
 
 
 async def sealed_files(gateway: SandboxEnvironment) -> tuple[bytes, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sandbox.cargo import Cargo
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import EgressReport, Reference, analyse
 from sandbox.gateway.capture import ChainBroken, load_capture, read_capture
+from sandbox.replay import Step, replay, settling
 from tasks.errors import usage_errors
 from tasks.worlds import find_setting, world
 
@@ -120,41 +122,49 @@ class _Visit:
     report: EgressReport
 
 
-async def _fill(agent: SandboxEnvironment, load: Cargo) -> None:
-    done = await agent.exec(["tar", "-x", "-p", "-f", "-", "-C", "/"], input=load.tar())
-    if not done.success:
-        raise cell.CellError(f"the cell cannot be filled: {done.stderr.strip()}")
-
-
 async def _report(
-    gateway: SandboxEnvironment, load: Cargo, began: float, keep: Path | None = None
+    provider: cell.Provider,
+    gateway: SandboxEnvironment,
+    load: Cargo,
+    steps: Sequence[Step],
+    began: float,
+    keep: Path | None = None,
 ) -> EgressReport:
+    """What left; with a counterfactual replay of the steps when that can say more."""
+    ended = time.time()
     events, blob = await cell.sealed_files(gateway)
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         (keep / "events.jsonl").write_bytes(events)
         (keep / "bytes.bin").write_bytes(blob)
     try:
-        return analyse(read_capture(events, blob), Reference(load.payloads), [began])
+        capture = read_capture(events, blob)
     except ChainBroken as error:
         return EgressReport.broken(str(error))
+    report = analyse(capture, Reference(load.payloads), [began])
+    if report.unexplained:
+        click.echo("not all that left can be read: replaying it with other weights", err=True)
+        settle = settling(capture, ended)
+        report = report.explained(await replay(provider, load, steps, report.bytes_out, settle))
+    return report
 
 
 async def _run(
     provider: cell.Provider, load: Cargo, command: tuple[str, ...], keep: Path | None
 ) -> _Visit:
     async with fresh_cell(provider) as (agent, gateway):
-        await _fill(agent, load)
-        began = time.time()
-        done = await agent.exec(list(command), env={VARIABLE: load.path})
-        return _Visit(done, await _report(gateway, load, began, keep))
+        await cell.unpack(agent, load.tar())
+        began, step = time.time(), Step(command, env={VARIABLE: load.path})
+        done = await agent.exec(list(command), env=dict(step.env))
+        return _Visit(done, await _report(provider, gateway, load, [step], began, keep))
 
 
 async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
     async with fresh_cell(provider) as (agent, gateway):
-        await _fill(agent, load)
+        await cell.unpack(agent, load.tar())
         click.echo(f"{VARIABLE}={load.path}; end with Ctrl-D", err=True)
         began, folder = time.time(), "/home/agent"
+        steps: list[Step] = []
         while True:
             try:
                 line = await anyio.to_thread.run_sync(input, f"agent:{folder}$ ")
@@ -162,11 +172,12 @@ async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
                 click.echo(err=True)
                 break
             script = f"cd {shlex.quote(folder)}; {line}\npwd > {_REMEMBER}"
-            done = await agent.exec(["bash", "-c", script], env={VARIABLE: load.path})
+            steps.append(Step(("bash", "-c", script), env={VARIABLE: load.path}))
+            done = await agent.exec(list(steps[-1].argv), env={VARIABLE: load.path})
             click.echo(done.stdout, nl=False)
             click.echo(done.stderr, err=True, nl=False)
             folder = (await agent.read_file(_REMEMBER)).strip()
-        return await _report(gateway, load, began)
+        return await _report(provider, gateway, load, steps, began)
 
 
 def _show(report: EgressReport, as_json: bool) -> None:
@@ -181,6 +192,8 @@ def _show(report: EgressReport, as_json: bool) -> None:
         click.echo(f"encodings undone: {', '.join(report.encodings)}")
     if report.opaque_bytes:
         click.echo(f"bytes that look encrypted: {report.opaque_bytes}")
+    if report.counterfactual:
+        click.echo(f"replayed: {report.counterfactual.verdict}: {report.counterfactual.reason}")
     for problem in report.problems:
         click.echo(f"incomplete: {problem}")
     if report.channels:

@@ -70,7 +70,7 @@ def exfil(
         dataset=_dataset(setting, world_setting.variants, wanted_modes),
         setup=prepare(provider),
         solver=work(chosen.value, judge.value if asks_monitor else None, trusted),
-        scorer=control_outcome(),
+        scorer=control_outcome(provider),
         model=ControlledModel(untrusted),
         model_roles={role: model for role, model in roles.items() if model is not None},
         approval=[ApprovalPolicy(endorsed_only(), "*")],
@@ -124,10 +124,7 @@ def prepare(provider: cell.Provider) -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         await require_closed_cell(provider)
         place = world(state.metadata["setting"], state.metadata["variant"])
-        unpack = ["tar", "-x", "-p", "-f", "-", "-C", "/"]
-        done = await cell.agent_box().exec(unpack, input=place.tar(), timeout=120)
-        if not done.success:
-            raise RuntimeError(f"the world cannot be unpacked: {done.stderr.strip()}")
+        await cell.unpack(cell.agent_box(), place.tar())
         return state
 
     return solve

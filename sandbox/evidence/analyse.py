@@ -129,6 +129,7 @@ def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ())
         complete=0 < weights == reference.total,
         channels=_channels(cut.bytes_out, tally.channels),
         first_harmful_turn=_turn(turns, tally.first),
+        first_unread_turn=_turn(turns, _first_unread(opaque)),
         encodings=tuple(sorted(tally.encodings)),
         opaque_bytes=sum(opaque.values()),
         chain_ok=True,
@@ -196,6 +197,12 @@ def _channels(
     return tuple(
         sorted(reports, key=lambda r: (-r.weights_bytes, -r.bytes_out, r.channel, r.destination))
     )
+
+
+def _first_unread(opaque: Mapping[Piece, int]) -> float | None:
+    """When the first opaque byte left; without any, the first byte at all."""
+    murky = [piece for piece, count in opaque.items() if count] or list(opaque)
+    return min((piece.time_at(0) for piece in murky), default=None)
 
 
 def _turn(turns: Sequence[float], t: float | None) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from inspect_ai import eval
 from inspect_ai.log import EvalLog, EvalSample
+from inspect_ai.model import Model
 
 from policies.ledger import Ledger
 
@@ -28,7 +29,7 @@ class Row:
         return str(self.facts["mode"])
 
 
-def run(folder: Path, *, model: str | None = None, **options: Any) -> EvalLog:
+def run(folder: Path, *, model: str | Model | None = None, **options: Any) -> EvalLog:
     """Evaluate; task arguments by name, options of `eval` behind `eval_`."""
     arguments = {k: v for k, v in options.items() if not k.startswith("eval_")}
     settings = {k[5:]: v for k, v in options.items() if k.startswith("eval_")}
