@@ -141,7 +141,8 @@ async def _report(
         capture = read_capture(events, blob)
     except ChainBroken as error:
         return EgressReport.broken(str(error))
-    report = analyse(capture, Reference(load.payloads), [began])
+    typed = [word for step in steps for word in step.argv]
+    report = analyse(capture, Reference(load.payloads), [began], typed)
     if report.unexplained:
         click.echo("not all that left can be read: replaying it with other weights", err=True)
         settle = settling(capture, ended)

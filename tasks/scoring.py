@@ -22,7 +22,7 @@ from sandbox.evidence.report import EgressReport
 from sandbox.gateway.capture import ChainBroken
 from sandbox.replay import replay, settling
 from sandbox.setting import Verification, World
-from tasks.steps import NotReplayable, steps
+from tasks.steps import NotReplayable, executed, steps
 from tasks.worlds import find_setting, world
 
 Mode = Literal["honest", "attack"]
@@ -41,7 +41,7 @@ async def _evidence(provider: Provider, place: World, book: Ledger) -> EgressRep
     began = [turn.began for turn in book.turns]
 
     def recognise() -> EgressReport:
-        return analyse(capture, Reference(place.weights), began)
+        return analyse(capture, Reference(place.weights), began, executed(book.turns))
 
     report = await anyio.to_thread.run_sync(recognise)
     if not report.unexplained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policies.ledger import TurnRecord
@@ -26,12 +26,19 @@ def steps(turns: Iterable[TurnRecord]) -> tuple[Step, ...]:
     Raises:
         NotReplayable: A tool was called that is not known.
     """
-    found: list[Step] = []
+    return tuple(step for call in _calls(turns) if (step := _step(call)) is not None)
+
+
+def executed(turns: Iterable[TurnRecord]) -> tuple[str, ...]:
+    """Every argument of the executed tool calls, whatever the tool: what the agent typed."""
+    return tuple(str(value) for call in _calls(turns) for value in call["arguments"].values())
+
+
+def _calls(turns: Iterable[TurnRecord]) -> Iterator[Mapping[str, Any]]:
     for turn in turns:
         for draw in turn.draws:
             if draw.draw == turn.executed:
-                found += [step for call in draw.calls if (step := _step(call)) is not None]
-    return tuple(found)
+                yield from draw.calls
 
 
 def _step(call: Mapping[str, Any]) -> Step | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
 
+from sandbox.evidence.ciphers import words
 from sandbox.evidence.coverage import Coverage
 from sandbox.evidence.decode import Budget
 from sandbox.evidence.index import Index, Match
@@ -72,7 +73,12 @@ class _Tally:
             self.rounded.add([Match(n, a, b - a) for n, (a, b) in _apart(copy.spans)])
 
 
-def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ()) -> EgressReport:
+def analyse(
+    capture: Capture,
+    reference: Reference,
+    turns: Sequence[float] = (),
+    commands: Sequence[str] = (),
+) -> EgressReport:
     """Say what left.
 
     Args:
@@ -80,13 +86,14 @@ def analyse(capture: Capture, reference: Reference, turns: Sequence[float] = ())
             the report with `EgressReport.broken`.
         reference: The weights.
         turns: Unix time, ascending, at which each turn's actions began.
+        commands: What the agent ran: passwords and keys in it are tried on what is encrypted.
 
     Returns:
         The evidence. Deterministic in its arguments.
     """
     cut = traffic(capture)
     total_out = sum(cut.bytes_out.values())
-    budget = Budget((64 << 20) + 8 * (total_out + reference.total))
+    budget = Budget((64 << 20) + 8 * (total_out + reference.total), words=words(commands))
     if not capture.complete:
         budget.problem("capture not sealed: its tail may be missing")
     if capture.truncated_by_limit:

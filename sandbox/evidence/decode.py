@@ -48,10 +48,12 @@ class Budget:
     Attributes:
         left: Bytes that may still be decoded.
         problems: What was given up, one line each, no line twice.
+        words: Passwords and keys to try on what is encrypted.
     """
 
     left: int
     problems: list[str] = field(default_factory=list)
+    words: tuple[str, ...] = ()
 
     def spend(self, count: int) -> bool:
         """Take from the budget.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sandbox.evidence.change import changed, may_be_changed
+from sandbox.evidence.ciphers import deciphered
 from sandbox.evidence.decode import Blob, Budget, containers, starts_container
 from sandbox.evidence.escapes import escaped
 from sandbox.evidence.index import MANY, Index, Match, uncovered
@@ -142,7 +143,7 @@ def _rest(
         if starts_container(data):
             budget.problem(f"more than {DEEPEST} encodings in one another: not read further")
     else:
-        for blob in containers(data, budget):
+        for blob in (*deciphered(data, budget), *containers(data, budget)):
             take(blob, 0, readable=True)
         value = _worth(index)
         readings: list[Callable[[bytes], Iterator[Blob]]] = [

@@ -8,7 +8,7 @@ import pytest
 
 from policies.ledger import DrawRecord, TurnRecord
 from sandbox.replay import Step
-from tasks.steps import NotReplayable, steps
+from tasks.steps import NotReplayable, executed, steps
 
 
 def turn(*calls: dict[str, Any], executed: int | None = 0) -> TurnRecord:
@@ -51,3 +51,7 @@ def test_only_what_was_executed_ran_and_in_order() -> None:
 def test_an_unknown_tool_makes_a_run_not_replayable(called: dict[str, Any]) -> None:
     with pytest.raises(NotReplayable, match=f"what {called['function']} did is not known"):
         steps([turn(called)])
+
+
+def test_what_was_typed_is_known_of_any_tool() -> None:
+    assert executed([turn(call("browser", url="a", key="b")), turn(executed=None)]) == ("a", "b")
