@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
 from sandbox.files import WorldFile, pack
+from sandbox.gateway.manners import Manners
 from sandbox.setting import World
 from sandbox.weights import payload, reseeded, scaled
 
@@ -24,11 +25,13 @@ class Cargo:
         files: every file.
         path: where the weights lie in the box: a file, or a folder of shards.
         payloads: the weights' bytes, without file headers.
+        manners: how the world around the cell answers.
     """
 
     files: tuple[WorldFile, ...]
     path: str
     payloads: tuple[bytes, ...]
+    manners: Manners = field(default_factory=Manners)
 
     def tar(self) -> bytes:
         """The files, as `World.tar` packs them."""
@@ -50,7 +53,7 @@ class Cargo:
                 file = replace(file, data=change(file))
                 payloads.append(payload(file.data, file.path))
             files.append(file)
-        return Cargo(tuple(files), self.path, tuple(payloads))
+        return replace(self, files=tuple(files), payloads=tuple(payloads))
 
 
 def canary() -> Cargo:
@@ -76,4 +79,4 @@ def from_world(world: World) -> Cargo:
     """A setting's world; its production weights are a folder of shards."""
     shards = [f for f in world.files if payload(f.data, f.path) in world.weights]
     folder = str(PurePosixPath(shards[0].path).parent)
-    return Cargo(world.files, folder, world.weights)
+    return Cargo(world.files, folder, world.weights, world.manners)

@@ -16,6 +16,8 @@ from inspect_ai.util import SandboxEnvironment, sandbox
 from sandbox import images, state
 from sandbox.box.box import Box, BoxError, missing_programs
 from sandbox.gateway.capture import Capture, read_capture
+from sandbox.gateway.control import MANNERS, TURN
+from sandbox.gateway.manners import Manners
 from sandbox.namespace import CAPTURE_FOLDER, SEAL
 
 Provider: TypeAlias = Literal["namespace", "docker"]
@@ -108,6 +110,47 @@ async def unpack(agent: SandboxEnvironment, tar: bytes) -> None:
         raise CellError(f"the cell cannot be filled: {done.stderr.strip()}")
 
 
+def gateway_box() -> SandboxEnvironment:
+    """The current sample's gateway."""
+    return sandbox("gateway")
+
+
+async def furnish(gateway: SandboxEnvironment, manners: Manners) -> None:
+    """Let the world around a cell answer as its setting says; before the agent's first packet.
+
+    Args:
+        gateway: The gateway's sandbox of the cell.
+        manners: How to answer, and the allowed services.
+
+    Raises:
+        OSError: the gateway refuses, since the agent has met the world already, or it is gone.
+    """
+    done = await gateway.exec(MANNERS, input=manners.pack(), timeout=60)
+    if not done.success:
+        raise OSError(f"the gateway does not take the setting's manners: {_said(done.stderr)}")
+
+
+async def mark_turn(index: int) -> None:
+    """Note in the current sample's capture that a turn begins.
+
+    What the agent's processes sent until now and the gateway has not read yet still counts for the
+    turn before.
+
+    Args:
+        index: The turn's number, from 0 without gaps.
+
+    Raises:
+        OSError: it is not the next turn's, or the gateway is gone; the sample is void.
+    """
+    done = await gateway_box().exec([*TURN, str(index)], timeout=60)
+    if not done.success:
+        raise OSError(f"turn {index} cannot be noted: {_said(done.stderr)}")
+
+
+def _said(stderr: str) -> str:
+    return (stderr.strip().splitlines() or ["no reason given"])[-1]
+
+
 async def sealed_files(gateway: SandboxEnvironment) -> tuple[bytes, bytes]:
     """Stop a gateway and fetch its capture: `events.jsonl` and `bytes.bin`.
 
@@ -129,7 +172,7 @@ async def sealed_capture() -> Capture:
         ChainBroken: the capture was tampered with.
         OSError, SandboxUnavailableError: as `sealed_files`; the sample is void.
     """
-    events, blob = await sealed_files(sandbox("gateway"))
+    events, blob = await sealed_files(gateway_box())
     return await anyio.to_thread.run_sync(read_capture, events, blob)
 
 

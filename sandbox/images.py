@@ -91,7 +91,7 @@ def _gateway_files() -> dict[str, bytes]:
     modules = [package / "__init__.py", *sorted((package / "gateway").glob("*.py"))]
     docker_files = docker_folder() / "gateway"
     return {
-        **{name: (docker_files / name).read_bytes() for name in ("Dockerfile", "seal")},
+        **{path.name: path.read_bytes() for path in sorted(docker_files.iterdir())},
         **{f"sandbox/{path.relative_to(package)}": path.read_bytes() for path in modules},
     }
 

@@ -23,6 +23,7 @@ from inspect_ai.util import (
 
 from sandbox import state
 from sandbox.box.box import HOME, UID, USER, Box, BoxError
+from sandbox.gateway.control import MANNERS, TURN, Refused
 from sandbox.recorder import Recording, recorder
 
 CAPTURE_FOLDER = "/capture"
@@ -146,10 +147,17 @@ class GatewayView(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """Seal the capture; nothing else runs here: this gateway is a part of the harness."""
-        if cmd != SEAL:
+        """Seal the capture or run a command of `control`: this gateway is a part of the harness."""
+        if cmd == SEAL:
+            await anyio.to_thread.run_sync(recorder().stop, self.recording)
+            return ExecResult(True, 0, "", "")
+        if cmd[:1] not in (MANNERS, TURN):
             raise PermissionError("nothing runs in the gateway: it is a recorder in the harness")
-        await anyio.to_thread.run_sync(recorder().stop, self.recording)
+        given = input.encode() if isinstance(input, str) else input or b""
+        try:
+            await anyio.to_thread.run_sync(recorder().obey, self.recording, cmd, given)
+        except Refused as error:
+            return ExecResult(False, 1, "", f"{error}\n")
         return ExecResult(True, 0, "", "")
 
     async def write_file(self, file: str, contents: str | bytes) -> None:

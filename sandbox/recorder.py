@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sandbox.gateway import control
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import CaptureWriter
 from sandbox.gateway.network import GatewaySockets
@@ -64,6 +65,14 @@ class Recorder:
         gateway = Gateway(writer, self.authority)
         self._submit(gateway.serve(sockets)).result()
         return Recording(folder, nonce, writer, gateway)
+
+    def obey(self, recording: Recording, command: list[str], given: bytes) -> None:
+        """Run one command of `sandbox.gateway.control`; blocks until it is done.
+
+        Raises:
+            Refused: See `control.obey`.
+        """
+        self._submit(control.obey(recording.gateway, command, given)).result()
 
     def stop(self, recording: Recording) -> None:
         """Stop serving and seal the capture; blocks until it is done, twice does nothing."""

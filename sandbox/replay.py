@@ -16,7 +16,7 @@ from inspect_ai.util import (
 )
 
 from sandbox.cargo import Cargo
-from sandbox.cell import CellError, Provider, sealed_files, unpack
+from sandbox.cell import CellError, Provider, furnish, sealed_files, unpack
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence.counterfactual import Arm, Counterfactual, judge
 from sandbox.gateway.capture import Capture, ChainBroken, read_capture
@@ -86,6 +86,7 @@ async def replay(
 
 async def _bytes_out(provider: Provider, load: Cargo, steps: Sequence[Step], settle: float) -> int:
     async with fresh_cell(provider) as (agent, gateway):
+        await furnish(gateway, load.manners)
         await unpack(agent, load.tar())
         for step in steps:
             await _take(agent, step)

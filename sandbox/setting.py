@@ -4,6 +4,7 @@ A setting folder holds
 
 - `setting.yaml`: everything that is declared (see `SettingSpec`);
 - `files/`: templates of the world's text files, with `${name}` placeholders;
+- `packages/` (optional): what the world's package index offers, where `manners` allow one;
 - `verify.py`: one pure function `verify(facts, outputs) -> dict[str, bool]`;
 - `world.py` (optional): one pure function `extend(facts, files, rng) -> (facts, files)` that
   returns facts and files *to add*, for what a template cannot express (a manifest of digests).
@@ -28,6 +29,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
 from sandbox.files import BELOW_WRITABLE, WRITABLE, WorldFile, pack
+from sandbox.gateway.manners import Manners, MannersError
+from sandbox.services import MannersSpec, read_packages
 
 # Lower case only, so that a shell script's own ${VARIABLES} and ${1:-x} stay as they are.
 _PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?:\.[a-z]+)?)\}")
@@ -51,6 +54,7 @@ class World:
         weights: Tensor payloads of the production weights, in shard order: what must not leave.
         outputs: Paths that the verifier reads after the run.
         facts: Ground truth (JSON values only); never shown to the agent.
+        manners: How the world around the box answers, and which services are allowed.
     """
 
     setting: str
@@ -61,6 +65,7 @@ class World:
     weights: tuple[bytes, ...] = field(repr=False)
     outputs: tuple[str, ...]
     facts: Mapping[str, Any] = field(repr=False)
+    manners: Manners = field(repr=False)
 
     def tar(self) -> bytes:
         """Pack the files for `tar -x -p -f - -C /`, run in the box by the user `agent`.
@@ -145,6 +150,7 @@ class SettingSpec(BaseModel, extra="forbid", frozen=True):
     checkpoints: dict[str, CheckpointDeclaration]
     files: tuple[FileSpec, ...]
     outputs: tuple[str, ...] = Field(min_length=1)
+    manners: MannersSpec = MannersSpec()
     task: str
     side_task: str
 
@@ -164,6 +170,7 @@ class Setting:
     variants: int
     spec: SettingSpec = field(repr=False)
     templates: Mapping[str, str] = field(repr=False)
+    packages: Mapping[str, bytes] = field(repr=False)
     verifier: Verify = field(repr=False)
     extend: Extend | None = field(repr=False)
 
@@ -214,7 +221,22 @@ class Setting:
             weights=tuple(weights),
             outputs=tuple(_render(path, names, "outputs") for path in self.spec.outputs),
             facts=facts,
+            manners=self.manners(variant),
         )
+
+    def manners(self, variant: int) -> Manners:
+        """How the world around the box answers in one variant.
+
+        Raises:
+            SettingError: The key `manners` or the folder `packages` is wrong.
+        """
+        names = self._names(variant)
+        try:
+            return self.spec.manners.manners(
+                self.packages, lambda template, where: _render(template, names, where)
+            )
+        except MannersError as error:
+            raise SettingError(f"{self.name}/setting.yaml: manners.{error}") from error
 
     def verify(self, world: World, outputs: Mapping[str, bytes | None]) -> Verification:
         """Judge what the agent left behind.
@@ -278,7 +300,16 @@ def load_setting(folder: Path) -> Setting:
     verifier: Verify = _function(folder / "verify.py", "verify")
     world = folder / "world.py"
     extend: Extend | None = _function(world, "extend") if world.is_file() else None
-    return Setting(folder.name, spec.title, spec.variants, spec, templates, verifier, extend)
+    try:
+        packages = read_packages(folder)
+    except OSError as error:
+        raise SettingError(f"{error.filename} is no package: {error.strerror}") from error
+    setting = Setting(
+        folder.name, spec.title, spec.variants, spec, templates, packages, verifier, extend
+    )
+    for variant in range(setting.variants):  # cheap, unlike whole worlds: no sample starts in vain
+        setting.manners(variant)
+    return setting
 
 
 def _stage(

@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -51,6 +51,9 @@ def cell_group() -> None:
 @_WEIGHTS
 @_SETTING
 @click.option(
+    "--no-allowed", is_flag=True, help="Treat the setting's allowed services as any other host."
+)
+@click.option(
     "--capture",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the capture in this folder, for `sallyport evidence`.",
@@ -61,6 +64,7 @@ def run_command(
     provider: str,
     weights: Path | None,
     setting: str | None,
+    no_allowed: bool,
     capture: Path | None,
     as_json: bool,
     command: tuple[str, ...],
@@ -72,6 +76,8 @@ def run_command(
     """
     with usage_errors():
         load = _load(weights, setting)
+        if no_allowed:
+            load = replace(load, manners=load.manners.without_allowed())
         chosen = cell.choose(provider)
         visit = anyio.run(_run, chosen, load, command, capture)
     click.echo(visit.done.stdout, err=True, nl=False)
@@ -111,7 +117,11 @@ def _load(weights: Path | None, setting: str | None) -> Cargo:
     if setting is None:
         return cargo.from_file(weights) if weights else cargo.canary()
     find_setting(setting)
-    return cargo.from_world(world(setting, 0))
+    around = cargo.from_world(world(setting, 0))
+    if weights is None:
+        return around
+    own = cargo.from_file(weights)
+    return replace(own, files=around.files + own.files, manners=around.manners)
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,7 @@ async def _run(
     provider: cell.Provider, load: Cargo, command: tuple[str, ...], keep: Path | None
 ) -> _Visit:
     async with fresh_cell(provider) as (agent, gateway):
+        await cell.furnish(gateway, load.manners)
         await cell.unpack(agent, load.tar())
         began, step = time.time(), Step(command, env={VARIABLE: load.path})
         done = await agent.exec(list(command), env=dict(step.env))
@@ -162,6 +173,7 @@ async def _run(
 
 async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
     async with fresh_cell(provider) as (agent, gateway):
+        await cell.furnish(gateway, load.manners)
         await cell.unpack(agent, load.tar())
         click.echo(f"{VARIABLE}={load.path}; end with Ctrl-D", err=True)
         began, folder = time.time(), "/home/agent"

@@ -124,6 +124,7 @@ def prepare(provider: cell.Provider) -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         await require_closed_cell(provider)
         place = world(state.metadata["setting"], state.metadata["variant"])
+        await cell.furnish(cell.gateway_box(), place.manners)
         await cell.unpack(cell.agent_box(), place.tar())
         return state
 

@@ -6,6 +6,7 @@ from a container that still runs. Either way nothing answers the agent any more.
 
 import argparse
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import CaptureWriter
-from sandbox.gateway.manners import Manners, load_manners
+from sandbox.gateway.control import Refused, obey
 from sandbox.gateway.network import (
     SHARED_ADDRESSES,
     nft_rules,
@@ -26,6 +27,8 @@ from sandbox.gateway.server import Gateway
 
 READY = "ready"
 SEALED = "sealed"
+CONTROL = "control"
+"""A socket beside the capture, where `docker/gateway/tell` brings the harness's commands."""
 
 
 def main() -> None:
@@ -33,14 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m sandbox.gateway", description=__doc__)
     parser.add_argument("--capture", type=Path, required=True, help="folder for the capture")
     parser.add_argument("--ca", type=Path, required=True, help="folder with ca.pem and ca.key")
-    parser.add_argument("--manners", type=Path, help="folder with manners.json and packages/")
     arguments = parser.parse_args()
     nonce = os.environ.get("SALLYPORT_NONCE") or secrets.token_hex(16)
-    manners = load_manners(arguments.manners) if arguments.manners else Manners()
-    asyncio.run(_run(arguments.capture, arguments.ca, nonce, manners))
+    asyncio.run(_run(arguments.capture, arguments.ca, nonce))
 
 
-async def _run(folder: Path, ca: Path, nonce: str, manners: Manners) -> None:
+async def _run(folder: Path, ca: Path, nonce: str) -> None:
     loop = asyncio.get_running_loop()
     sealing, leaving = asyncio.Event(), asyncio.Event()
 
@@ -53,16 +54,37 @@ async def _run(folder: Path, ca: Path, nonce: str, manners: Manners) -> None:
     authority = Authority.load(ca)
     writer = CaptureWriter(folder, nonce=nonce)
     set_up_network()
-    gateway = Gateway(writer, authority, manners)
+    gateway = Gateway(writer, authority)
     await gateway.serve(open_sockets())
+    control = await serve_control(gateway, folder)
     (folder / READY).touch()
     print("ready", flush=True)
     await sealing.wait()
+    control.close()
     await gateway.aclose()
     writer.end()
     (folder / SEALED).touch()
     print("sealed", flush=True)
     await leaving.wait()
+
+
+async def serve_control(gateway: Gateway, folder: Path) -> asyncio.Server:
+    """Obeys the harness at the socket `CONTROL` in `folder`, which only root can reach.
+
+    A command comes as a line of JSON, a list of strings, and its standard input after it; the
+    answer is empty, or one line that says why the command was refused.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            command = json.loads(await reader.readline())
+            await obey(gateway, command, await reader.read())
+        except (Refused, ValueError) as error:
+            writer.write(f"{error}\n".encode())
+        finally:
+            writer.close()
+
+    return await asyncio.start_unix_server(serve, folder / CONTROL)
 
 
 def set_up_network() -> None:

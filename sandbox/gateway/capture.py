@@ -89,7 +89,7 @@ class CaptureWriter:
         self._seq = 0
         self._events_size = 0
         self._bytes_size = 0
-        self._streams = 0
+        self._streams = self._turns = 0
         self._totals: dict[int, dict[str, int]] = {}
         self._full = self._failed = self._ended = False
         self.folder = folder
@@ -104,6 +104,26 @@ class CaptureWriter:
     def full(self) -> bool:
         """Whether the capture takes no more payload."""
         return self._full
+
+    @property
+    def streams(self) -> int:
+        """How many streams were opened so far."""
+        return self._streams
+
+    def turn(self, index: int) -> None:
+        """Records that a turn begins: what is recorded from now on belongs to it.
+
+        Args:
+            index: The turn's number; turns are counted from 0, without gaps.
+
+        Raises:
+            ValueError: It is another turn's.
+            CaptureFull: The capture is sealed, or the disk refused the write.
+        """
+        if index != self._turns:
+            raise ValueError(f"turn {index} cannot begin: the next one is {self._turns}")
+        self.event("turn", index=index)
+        self._turns += 1
 
     def open(
         self,

@@ -34,12 +34,15 @@ class Chunk:
         direction: "out" when it came from the agent, "in" when the gateway answered it.
         at: Offset of the payload in `bytes.bin`.
         payload: The bytes; plaintext when the stream was TLS.
+        turn: Index of the turn in which it was recorded; None before the first, or when the harness
+            marked no turns.
     """
 
     t: float
     direction: Direction
     at: int
     payload: bytes
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Capture:
         head: SHA-256 of the last whole line.
         complete: Whether an `end` event seals it.
         truncated_by_limit: Whether the gateway stopped because the capture was full.
+        turns: Unix time in seconds at which each turn began, by its index.
     """
 
     nonce: str
@@ -97,6 +101,7 @@ class Capture:
     head: str
     complete: bool
     truncated_by_limit: bool
+    turns: tuple[float, ...] = ()
 
 
 class _Reader:
@@ -111,6 +116,7 @@ class _Reader:
         self.streams: dict[int, Stream] = {}
         self.chunks: dict[int, list[Chunk]] = {}
         self.closed: set[int] = set()
+        self.turns: list[float] = []
 
     def take(self, seq: int, event: dict[str, Any]) -> None:
         if self.sealed:
@@ -135,6 +141,10 @@ class _Reader:
                 stream = self._stream(event)
                 if stream.layer == "raw":  # a connection is opened before it says what it carries
                     self.streams[stream.id] = replace(stream, layer=layer)
+            case "turn":
+                if event["index"] != len(self.turns):
+                    raise ChainBroken("a turn out of order")
+                self.turns.append(event["t"])
             case "limit":
                 self.limited = True
             case "end":
@@ -182,7 +192,8 @@ class _Reader:
             raise ChainBroken("the payload is not the one recorded")
         self.size += n
         stream = self._stream(event)
-        self.chunks[stream.id].append(Chunk(event["t"], direction, at, payload))
+        turn = len(self.turns) - 1 if self.turns else None
+        self.chunks[stream.id].append(Chunk(event["t"], direction, at, payload, turn))
 
     def _close(self, stream: Stream, event: dict[str, Any]) -> None:
         self.closed.add(stream.id)
@@ -232,6 +243,7 @@ def read_capture(events: bytes, blob: bytes) -> Capture:
         head=head,
         complete=reader.sealed,
         truncated_by_limit=reader.limited,
+        turns=tuple(reader.turns),
     )
 
 

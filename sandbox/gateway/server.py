@@ -29,6 +29,8 @@ _QUEUE = 1 << 14  # datagrams that may wait on a socket when the gateway closes
 _FLOWS = 1024  # UDP and ICMP flows kept open at once
 _PAUSE = 0.2  # seconds without accepting when the process is out of descriptors
 _LARGEST_DRAIN = 16 << 20  # bytes of one connection read at the end: what its kernel queue may hold
+_SETTLE = 0.2  # seconds for which a new turn waits for what the one before it still sends
+_IDLE_ROUNDS = 8  # of the event loop without anything recorded: nothing waits in the sockets
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -67,6 +69,41 @@ class Gateway:
         self._listen()
         for one, proto, receive in _datagram_sockets(sockets):
             loop.add_reader(one.fileno(), self._take_datagrams, one, proto, receive, _PER_WAKE)
+
+    @property
+    def manners(self) -> Manners:
+        """How the world answers."""
+        return self._outside.manners
+
+    def behave(self, manners: Manners) -> None:
+        """Lets the world answer in this way from its first packet on, and records that it does.
+
+        Raises:
+            RuntimeError: The agent has seen another world already.
+        """
+        if self._writer.streams:
+            raise RuntimeError("the world has answered already: it cannot change its manners")
+        self._writer.event("manners", **manners.summary())
+        self._outside.manners = manners
+
+    async def begin_turn(self, index: int) -> None:
+        """Records that a turn begins, after everything that has arrived by now.
+
+        Raises:
+            ValueError: It is not the next turn.
+            CaptureFull: The capture is sealed.
+        """
+        await self._settle()
+        self._writer.turn(index)
+
+    async def _settle(self) -> None:
+        """Lets the event loop take what waits in the sockets, if that comes to an end soon."""
+        deadline = asyncio.get_running_loop().time() + _SETTLE
+        idle, head = 0, self._writer.head
+        while idle < _IDLE_ROUNDS and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0)
+            idle = idle + 1 if self._writer.head == head else 0
+            head = self._writer.head
 
     async def aclose(self) -> None:
         """Records what has already arrived, then closes everything; twice does nothing."""

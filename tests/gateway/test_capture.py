@@ -249,3 +249,29 @@ def test_every_line_is_one_compact_object(sealed: tuple[bytes, bytes]) -> None:
         assert event["seq"] == seq
         assert list(event)[:4] == ["seq", "prev", "t", "kind"]
         assert json.dumps(event, separators=(",", ":")).encode() == line
+
+
+def test_turns_divide_what_was_recorded(tmp_path: Path) -> None:
+    times = iter(range(100))
+    writer = CaptureWriter(tmp_path, nonce="n", clock=lambda: float(next(times)))
+    stream = writer.open("tcp", AGENT, SERVER)
+    for index in range(3):
+        writer.data(stream, "out", b"%d" % index)
+        writer.turn(index)
+    writer.data(stream, "in", b"3")
+    writer.end()
+    capture = load_capture(tmp_path)
+    assert [chunk.turn for chunk in capture.streams[0].chunks] == [None, 0, 1, 2]
+    assert capture.turns == (3.0, 5.0, 7.0)
+
+
+@pytest.mark.parametrize("index", [0, 2, -1])
+def test_turns_are_counted_without_gaps(tmp_path: Path, index: int) -> None:
+    writer = CaptureWriter(tmp_path, nonce="n")
+    writer.turn(0)
+    with pytest.raises(ValueError, match="the next one is 1"):
+        writer.turn(index)
+    writer.event("turn", index=index)
+    writer.end()
+    with pytest.raises(ChainBroken, match="turn out of order"):
+        load_capture(tmp_path)

@@ -88,7 +88,7 @@ def test_an_image_of_other_sources_is_stale(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     images.build(lambda _: None)
-    for name in ("agent/Dockerfile", "gateway/Dockerfile", "gateway/seal"):
+    for name in ("agent/Dockerfile", "gateway/Dockerfile", "gateway/seal", "gateway/tell"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes((images.docker_folder() / name).read_bytes())

@@ -1,39 +1,21 @@
 """A setting says how the world answers, and which services are allowed."""
 
-import io
-import json
 import socket
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.gateway.index import project
-from sandbox.gateway.manners import Manners, MannersError, load_manners
+from sandbox.gateway.manners import Manners, MannersError, read_manners
+from tests.gateway.packages import WHEEL, wheel
 from tests.gateway.running import World, played
 from tests.gateway.worlds import Net, send
 
-WHEEL = "tiny_tool-1.2-py3-none-any.whl"
 HOST = "pypi.corp.example"
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"  # a virtual environment may have no pip
-
-
-def wheel() -> bytes:
-    """A package that pip accepts."""
-    meta = "tiny_tool-1.2.dist-info"
-    files = {
-        "tiny_tool.py": "ANSWER = 42\n",
-        f"{meta}/METADATA": "Metadata-Version: 2.1\nName: tiny-tool\nVersion: 1.2\n",
-        f"{meta}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{meta}/RECORD": "",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def get(target: str, method: str = "GET") -> bytes:
@@ -115,33 +97,37 @@ def test_datagrams_and_echoes_to_allowed_hosts_are_allowed(tmp_path: Path) -> No
     assert stream.allowed
 
 
-def test_manners_are_read_from_a_folder(tmp_path: Path) -> None:
-    assert load_manners(tmp_path) == Manners()
-    fields = {"server": "x", "put_status": 201, "delay_ms": 5, "allowed": {HOST: "index"}}
-    (tmp_path / "manners.json").write_text(json.dumps(fields))
-    (tmp_path / "packages").mkdir()
-    (tmp_path / "packages" / WHEEL).write_bytes(b"w")
-    assert load_manners(tmp_path) == Manners("x", 201, 5, {HOST: "index"}, {WHEEL: b"w"})
+def test_manners_reach_the_gateway_as_they_were() -> None:
+    manners = Manners("x", 201, 5, {HOST: "index"}, {WHEEL: wheel()})
+    assert read_manners(manners.pack()) == manners
+    assert read_manners(Manners().pack()) == Manners()
+    assert manners.without_allowed() == Manners("x", 201, 5)
+
+
+@pytest.mark.parametrize("packed", [b"", b"{", b"[1]", b"{}", b'{"packages": {"a": 1}}'])
+def test_what_is_not_manners_is_one_line(packed: bytes) -> None:
+    with pytest.raises(MannersError) as bad:
+        read_manners(packed)
+    assert "\n" not in str(bad.value)
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("fields", "says"),
     [
-        "{",
-        "[1]",
-        '{"sever": "nginx"}',
-        '{"put_status": "200"}',
-        '{"put_status": 99}',
-        '{"delay_ms": -1}',
-        '{"delay_ms": true}',
-        '{"server": "a\\r\\nb"}',
-        '{"server": ""}',
-        '{"allowed": {"Upper.example": "site"}}',
-        '{"allowed": {"a.example": "bank"}}',
+        ({"put_status": 99}, "put_status must be 200 to 599"),
+        ({"delay_ms": -1}, "delay_ms must be 0 to 10000"),
+        ({"server": "a\r\nb"}, "server must be printable"),
+        ({"server": ""}, "server must be printable"),
+        ({"allowed": {"Upper.example": "site"}}, "allowed: 'Upper.example'"),
+        ({"allowed": {"": "site"}}, "allowed: ''"),
+        ({"allowed": {"192.0.2.7": "site"}}, "allowed: '192.0.2.7'"),
+        ({"allowed": {"https://a.example": "site"}}, "allowed: 'https://a.example'"),
+        ({"allowed": {"a.example": "bank"}}, "site, index, store, git, not 'bank'"),
+        ({"packages": {WHEEL: b""}}, "packages: no host offers them"),
+        ({"packages": {"README": b""}}, "packages: 'README'"),
     ],
 )
-def test_bad_manners_are_one_line(tmp_path: Path, content: str) -> None:
-    (tmp_path / "manners.json").write_text(content)
+def test_bad_manners_are_one_line_that_names_the_key(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(MannersError) as bad:
-        load_manners(tmp_path)
-    assert "\n" not in str(bad.value)
+        Manners(**fields)
+    assert says in str(bad.value) and "\n" not in str(bad.value)

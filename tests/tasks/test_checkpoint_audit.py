@@ -296,11 +296,27 @@ class TestFolder:
             ("/srv/tools/push", "/usr/bin/push", ["/usr/bin/push-artifact", "/home/agent"]),
             ("/srv/config/serving.yaml", "/home/agent/README.md", ["two files", "README.md"]),
             ("pools:\n", "pools: [\n", ["not YAML"]),
+            ("${audit_host}: site", "${audit_host}: bank", ["setting.yaml", "manners.allowed"]),
+            ("${audit_host}: site", "${region}: site", ["mine/setting.yaml", "manners.allowed"]),
+            ("${audit_host}: site", "${auditor}: site", ["manners.allowed", "no name auditor"]),
+            ("manners:\n", "manners:\n  put_status: 99\n", ["manners.put_status", "200 to 599"]),
+            ("manners:\n", "manners:\n  sever: x\n", ["setting.yaml", "manners.sever"]),
         ],
     )
     def test_wrong_key(self, folder: Path, old: str, new: str, words: list[str]) -> None:
         self.replace(folder, old, new)
         self.refused(folder, *words)
+
+    def test_packages_that_nobody_offers(self, folder: Path) -> None:
+        (folder / "packages").mkdir()
+        (folder / "packages" / "tool-1.0.tar.gz").write_bytes(b"")
+        self.refused(folder, "mine/setting.yaml", "packages", "index")
+
+    def test_manners_are_checked_for_every_variant_before_any_world(self, folder: Path) -> None:
+        # Only one variant's audit service is called this.
+        self.replace(folder, "intake-audit", "Intake_Audit")
+        with pytest.raises(SettingError, match="manners.allowed: 'Intake_Audit"):
+            load_setting(folder)
 
     def test_verifier_without_its_function(self, folder: Path) -> None:
         (folder / "verify.py").write_text("def check(): ...\n")

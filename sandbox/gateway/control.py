@@ -1,0 +1,42 @@
+"""What the harness may tell a running gateway: how to answer, and which turn begins.
+
+`GatewayView.exec` of the namespace provider and the programs `manners` and `turn` of the gateway's
+container lead here. The agent cannot reach either.
+"""
+
+from sandbox.gateway.capture import CaptureFull
+from sandbox.gateway.manners import MannersError, read_manners
+from sandbox.gateway.server import Gateway
+
+MANNERS = ["manners"]
+"""The command that brings a world's manners, packed, on standard input; before its first packet."""
+TURN = ["turn"]
+"""The command, followed by a turn's index in decimal, with which that turn begins."""
+_DIGITS = 9
+
+
+class Refused(Exception):
+    """The gateway does not do that; one line says why."""
+
+
+async def obey(gateway: Gateway, command: list[str], given: bytes) -> None:
+    """Runs one command of the harness in the gateway's event loop.
+
+    Args:
+        gateway: Who is told.
+        command: `MANNERS`, or `TURN` and an index.
+        given: The command's standard input.
+
+    Raises:
+        Refused: There is no such command, or it comes at the wrong time.
+    """
+    try:
+        match command:
+            case ["manners"]:
+                gateway.behave(read_manners(given))
+            case ["turn", index] if index.isascii() and index.isdigit() and len(index) <= _DIGITS:
+                await gateway.begin_turn(int(index))
+            case _:
+                raise Refused(f"no command of a gateway: {' '.join(command)[:100]!r}")
+    except (MannersError, CaptureFull, RuntimeError, ValueError) as error:
+        raise Refused(str(error)) from error
