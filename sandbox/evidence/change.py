@@ -6,24 +6,24 @@ Each change is tried on probes; only one that makes sense there is undone in ful
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.evidence.decode import Blob, starts_container
 from sandbox.evidence.index import Index
-from sandbox.evidence.keys import BLOCK, constants, sums, unkey
-from sandbox.evidence.noise import PRINTABLE, repeats
+from sandbox.evidence.keys import BLOCK, cancelled, constants, sums, unkey
+from sandbox.evidence.noise import is_text, repeats, share
 
 PROBE = 32 << 10
 """Bytes of a probe."""
-SMALL_PROBE = 4 << 10
-"""Bytes of a probe of what was already changed once."""
 LEAST = 1 << 10
 """Bytes below which no change is looked for."""
 THIN = 0.15
 """Share to which zlib shrinks what is too regular to be the reference in any encoding."""
+LOWEST, HIGHEST = 0.1, 2.5
+"""How far the repetition of a changed copy, between other things, may be from the reference's."""
 
 _HEAD = 4096
 
@@ -51,10 +51,10 @@ _MOVES: dict[str, list[Change]] = {
     "swap16": [_swap(2, 0), _swap(2, 1)],
     "swap32": [_swap(4, n) for n in range(4)],
 }
-_TURNS: list[tuple[str, Change]] = [
-    ("nibbles swapped", lambda data: _NIBBLES[data]),
-    ("bits reversed", lambda data: _BITS[data]),
-]
+_TURNS: dict[str, list[Change]] = {
+    "nibbles swapped": [lambda data: _NIBBLES[data]],
+    "bits reversed": [lambda data: _BITS[data]],
+}
 
 
 def changed(
@@ -80,6 +80,16 @@ def changed(
         yield Blob(name, 0, len(data), output.tobytes(), True)
 
 
+def is_alike(array: Bytes, distances: Mapping[int, float], index: Index) -> bool:
+    """Whether bytes repeat about as often as in the reference, as they do under every change."""
+    least, most = index.repetition
+    return any(
+        LOWEST * least <= share(excess, len(array)) <= HIGHEST * most
+        for distance, excess in distances.items()
+        if distance % 2 == 0
+    )
+
+
 def may_be_changed(data: bytes) -> bool:
     """Whether a buffer is large and rich enough to be the reference in some disguise."""
     middle = len(data) // 2
@@ -93,57 +103,53 @@ def _found(
     array: Bytes, index: Index, known: Callable[[bytes], bool], deep: bool
 ) -> tuple[str, Bytes] | None:
     distances = repeats(array)
-    printable = bool(PRINTABLE[array[:_HEAD]].all())
-    if printable and not deep:
+    alike = is_alike(array, distances, index)
+    if not deep:
+        return _plain(array, distances, index) if alike else None
+    for name, change in _guesses(array, distances, alike):
+        edge = change(array[-BLOCK:] if name == "reversed" else array[:BLOCK])
+        probes = [edge]
+        if not starts_container(edge[:16].tobytes()):
+            middle = array[len(array) // 8 * 4 :][:PROBE]
+            probes = [edge[:PROBE], change(middle)] if len(array) > PROBE else [edge]
+        if any(known(probe.tobytes()) for probe in probes):
+            return name, change(array)
+    if is_text(array):
         return None
-    probes = _probes(array, PROBE if deep else SMALL_PROBE)
-
-    def plain(change: Change) -> bool:
-        return any(index.find(change(probe).tobytes()) for probe in probes)
-
-    moves = [
-        (name, change)
-        for name, changes in _MOVES.items()
-        for change in (changes[:2] if printable else changes)
-    ]
-    if not printable:
-        moves += _TURNS
-    if distances:
-        for name, change in moves:
-            if plain(change):
-                return name, change(array)
-        for name, change in moves if deep else ():
-            edge = probes[-1 if name == "reversed" else 0]
-            if any(known(change(probe).tobytes()) for probe in (edge, *probes[1:2])):
-                return name, change(array)
-    if printable:
-        return None
-    if distances:
-        added = sums(probes, index)
-        if added is not None:
-            return "add", array - np.uint8(added)
-    if deep:
-        for name, change in _edges(array):
-            if known(change(array[:BLOCK] if name != "reversed" else array[-BLOCK:]).tobytes()):
-                return name, change(array)
-    if deep:
-        for name, change in constants(array, distances):
-            if known(change(array[: PROBE if distances else BLOCK]).tobytes()):
-                return name, change(array)
-    output = unkey(array, distances, index, known, deep=deep)
+    output = unkey(array, distances, index, known)
     return ("xor", output) if output is not None else None
 
 
-def _edges(array: Bytes) -> Iterator[tuple[str, Change]]:
-    """Changes under which the buffer begins with the mark of compressed data."""
-    for name, change in [*((name, made[0]) for name, made in _MOVES.items()), *_TURNS]:
-        edge = array[-64:] if name == "reversed" else array[:64]
-        if starts_container(change(edge).tobytes()):
-            yield name, change
+def _plain(array: Bytes, distances: Mapping[int, float], index: Index) -> tuple[str, Bytes] | None:
+    """A change of the reference itself."""
+    probes = [array]
+    if len(array) > 3 * PROBE:
+        middle = len(array) // 8 * 4
+        probes = [array[:PROBE], array[middle : middle + PROBE], array[-PROBE:]]
+    for name, changes in (*_MOVES.items(), *_TURNS.items()):
+        for change in changes:
+            if any(index.find(change(probe).tobytes()) for probe in probes):
+                return name, change(array)
+    added = sums(probes, index)
+    if added is not None:
+        return "add", array - np.uint8(added)
+    output = cancelled(array, distances, index)
+    return ("xor", output) if output is not None else None
 
 
-def _probes(array: Bytes, size: int) -> list[Bytes]:
-    if len(array) <= 3 * size:
-        return [array]
-    middle = len(array) // 8 * 4
-    return [array[:size], array[middle : middle + size], array[-size:]]
+def _guesses(
+    array: Bytes, distances: Mapping[int, float], alike: bool
+) -> Iterator[tuple[str, Change]]:
+    """Changes under which a buffer may be what holds the reference."""
+    text = is_text(array)
+    for name, changes in (*_MOVES.items(), *_TURNS.items()):
+        for number, change in enumerate(changes):
+            edge = change(array[-64:] if name == "reversed" else array[:64])
+            if (
+                (number == 0 and starts_container(edge.tobytes()))
+                or (name in ("reversed", "swap16") and (text or alike))
+                or (name in _TURNS and alike and not text)
+                or (name in _TURNS and not text and is_text(change(array[:PROBE])))
+            ):
+                yield name, change
+    yield from constants(array, distances)

@@ -20,6 +20,8 @@ Bytes = NDArray[np.uint8]
 _VALUE: NDArray[np.int16] = np.full(256, -1, np.int16)
 for _digit in "0123456789abcdefABCDEF":
     _VALUE[ord(_digit)] = int(_digit, 16)
+_ESCAPED: NDArray[np.bool_] = np.zeros(256, np.bool_)
+_ESCAPED[[*b"abfnrtvux/'\"\\0123456789\n"]] = True
 _PLAIN: Bytes = np.arange(256, dtype=np.uint8)
 for _letter, _code in _LITERAL.items():
     _PLAIN[ord(_letter)] = _code
@@ -43,7 +45,11 @@ def escaped(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Itera
         return
     many = max(3, len(look) // RARE)
     array = np.frombuffer(data, np.uint8)
-    if look.count(b"%") >= many and (decoded := _digits(array, ord("%"))) is not None:
+    soft = look.count(b"=\n") + look.count(b"=\r\n")
+    if 200 * soft >= len(look) and (decoded := _quoted_printable(data)) is not None:
+        if budget.spend(len(decoded)):
+            yield Blob("quoted-printable", 0, len(data), decoded, True)
+    elif look.count(b"%") >= many and (decoded := _digits(array, ord("%"))) is not None:
         if budget.spend(len(decoded)):
             plus = look.count(b"+") * RARE >= len(look)
             spaced = _digits(_replace(array, ord("+"), ord(" ")), ord("%")) if plus else None
@@ -78,7 +84,7 @@ def _digits(array: Bytes, mark: int) -> bytes | None:
     at = np.flatnonzero(array[:-2] == mark)
     pair = _VALUE[array[at + 1]] * 16 + _VALUE[array[at + 2]]
     good = (_VALUE[array[at + 1]] >= 0) & (_VALUE[array[at + 2]] >= 0)
-    if np.count_nonzero(good) * 2 < len(at):
+    if np.count_nonzero(good) < 0.99 * len(at):
         return None
     return _shrink(array, at[good], pair[good].astype(np.uint8), 3)
 
@@ -101,6 +107,8 @@ def _backslashes(array: Bytes) -> bytes | None:
     at = marks[(marks - begun) % 2 == 0]
     padded: Bytes = np.concatenate([array, np.zeros(6, np.uint8)])
     kind = padded[at + 1]
+    if np.count_nonzero(_ESCAPED[kind]) < 0.99 * len(at):
+        return None
     codes = _PLAIN[kind].astype(np.int64)
     sizes = np.full(len(at), 2, np.int64)
     nibbles = [_VALUE[padded[at + n]].astype(np.int64) for n in (2, 3, 4, 5)]

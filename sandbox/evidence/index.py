@@ -125,6 +125,17 @@ class Index:
         return made
 
     @cached_property
+    def repetition(self) -> tuple[float, float]:
+        """How often bytes repeat two bytes on beyond chance: the least and the most, by samples."""
+        step = max(_BLOCK // 8, len(self.data) // 16)
+        shares = [
+            float(np.mean(part[2:] == part[:-2])) - 1 / 256
+            for start in range(0, len(self.data), step)
+            if len(part := self.data[start : start + _BLOCK // 8]) > 1024
+        ]
+        return min(shares, default=0.0), max(shares, default=0.0)
+
+    @cached_property
     def signs(self) -> Signs:
         """The signs of the reference, taken for fp16; found when first asked for."""
         return Signs(self.data)

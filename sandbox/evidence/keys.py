@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import lzma
+import math
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -18,15 +21,41 @@ BLOCK = 1 << 20
 """Bytes of compressed data of which some decodes for certain: bz2 has blocks of 900 KB."""
 WEAK = 30.0
 """Standard deviations of repeats below which data may be compressed data."""
+STAND_OUT = 1.3
+"""How much more than usual bytes repeat at each multiple of a key's length."""
+CONSTANTS = 24
+"""Constants that are tried, at most, when several make text."""
 CANDIDATES = 24
 """Keys that are tried, at most, when several make sense."""
 
+Bytes = NDArray[np.uint8]
+Change = Callable[[Bytes], Bytes]
+Encode = Callable[[bytes], bytes]
+
 _PROBE = 32 << 10
+_SAMPLE = 240_000
+
+
+def _table(characters: str) -> NDArray[np.int64]:
+    table = np.zeros(256, np.int64)
+    table[[*characters.encode()]] = 1
+    return table
+
+
+# Where a byte was before a constant, for each constant and byte that it may have been.
+_XORED = np.arange(256)[:, None] ^ np.arange(256)[None, :]
+_ADDED = (np.arange(256)[:, None] + np.arange(256)[None, :]) % 256
 # How much a character speaks for encoded text.
 _LIKELY = np.zeros(256)
 _LIKELY[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz ,\r\n"]] = 1.0
 _LIKELY[[*b"0123456789"]] = 1.25
 _LIKELY[[*b"+/=-_%"]] = 0.5
+# Encodings in which a column has few characters of its own: how, bytes, characters, which.
+_SPELLINGS: list[tuple[Encode, int, int, NDArray[np.int64]]] = [
+    (base64.b64encode, 3, 4, _table(string.ascii_letters + string.digits + "+/=\r\n")),
+    (base64.urlsafe_b64encode, 3, 4, _table(string.ascii_letters + string.digits + "-_=\r\n")),
+    (base64.b32encode, 5, 8, _table(string.ascii_uppercase + "234567=\r\n")),
+]
 # The beginning of bz2 and xz is the same in every file, up to the level.
 _HEADS = [
     *(b"BZh%d1AY&SY" % level for level in range(1, 10)),
@@ -37,9 +66,6 @@ _HEADS = [
         for system in (3, 255)
     ),
 ]
-
-Bytes = NDArray[np.uint8]
-Change = Callable[[Bytes], Bytes]
 
 
 def sums(probes: Sequence[Bytes], index: Index) -> int | None:
@@ -82,13 +108,18 @@ def constants(array: Bytes, distances: Mapping[int, float]) -> Iterator[tuple[st
         key = (head[0] - magic[0]) % 256
         if key and all((head[n] - key) % 256 == magic[n] for n in range(len(magic))):
             yield "add", _combine(key, np.subtract)
-    if distances:
-        used = np.unique(array[:_PROBE])
-        for key in range(1, 256):
-            if PRINTABLE[used ^ key].all():
-                yield "xor", _combine(key, np.bitwise_xor)
-            if PRINTABLE[(used.astype(np.int64) - key) % 256].all():
-                yield "add", _combine(key, np.subtract)
+    used = np.bincount(array[:_PROBE], minlength=256)
+    if not distances or not array.size:
+        return
+    for name, moved, operation in (
+        ("xor", _XORED, np.bitwise_xor),
+        ("add", _ADDED, np.subtract),
+    ):
+        counts = used[moved]
+        whole = np.flatnonzero(counts @ PRINTABLE >= 0.98 * used.sum())
+        likely = whole[np.argsort(-(counts[whole] @ _LIKELY), kind="stable")]
+        for key in [int(key) for key in likely if key][:CONSTANTS]:
+            yield name, _combine(key, operation)
 
 
 def _combine(key: int, operation: np.ufunc) -> Change:
@@ -100,42 +131,28 @@ def _combine(key: int, operation: np.ufunc) -> Change:
 
 
 def unkey(
-    array: Bytes,
-    distances: Mapping[int, float],
-    index: Index,
-    known: Callable[[bytes], bool],
-    *,
-    deep: bool,
+    array: Bytes, distances: Mapping[int, float], index: Index, known: Callable[[bytes], bool]
 ) -> Bytes | None:
-    """Undo a repeating key of 1 to `LONGEST_KEY` bytes that nobody told.
-
-    Where the key repeats, it cancels out of the exclusive or of two bytes a key's length apart:
-    the reference is found in those, and then the key is the difference to it.
+    """Undo a repeating key over encoded or compressed data, by the shares of bytes.
 
     Args:
         array: The buffer.
         distances: What `repeats` says about it.
         index: The reference.
-        known: Whether a probe of what may have been the buffer holds the reference.
-        deep: Also look for keys over other data than the reference, by the shares of bytes.
+        known: Whether a probe of what the buffer may have been holds the reference.
 
     Returns:
         The buffer without its key, or None.
     """
-    for distance in _likely(distances):
-        output = _cancelled(array, distance, index)
-        if output is not None:
-            return output
-    if not deep:
-        return None
     for key in _heads(array):
         if known(_apply(array[:BLOCK], key).tobytes()):
             return _apply(array, key)
     found = period(array) if max(distances.values(), default=0.0) < WEAK else None
     for width in _likely(distances)[::-1] if found is None else [found]:
-        relative = _columns(array[:ENOUGH], width)
+        counts = histograms(array[:ENOUGH], width)
         middle = len(array) // 2 // width * width
-        for key in _completed(array, relative)[:CANDIDATES]:
+        whole = _completed(array, _columns(counts))[:CANDIDATES]
+        for key in [*_spelled(array[:ENOUGH], width, index), *whole]:
             parts = [array[:_PROBE], array[middle : middle + _PROBE]]
             if starts_container(_apply(array[:16], key).tobytes()):
                 parts = [array[:BLOCK]]
@@ -144,14 +161,40 @@ def unkey(
     return None
 
 
+def cancelled(array: Bytes, distances: Mapping[int, float], index: Index) -> Bytes | None:
+    """Undo a repeating key over the reference, of 1 to `LONGEST_KEY` bytes that nobody told.
+
+    Where the key repeats, it cancels out of the exclusive or of two bytes a key's length apart:
+    the reference is found in those, and then the key is the difference to it.
+
+    Args:
+        array: The buffer.
+        distances: What `repeats` says about it.
+        index: The reference.
+
+    Returns:
+        The buffer without its key, or None.
+    """
+    for distance in _likely(distances):
+        output = _cancelled(array, distance, index)
+        if output is not None:
+            return output
+    return None
+
+
 def _likely(distances: Mapping[int, float]) -> list[int]:
-    """The distances worth a try: the shortest ones, and the shortest of the strongest last."""
+    """The distances worth a try: the shortest, those whose multiples stand out, the strongest."""
     if not distances:
         return []
-    top = max(distances.values())
-    strong = min(d for d, excess in distances.items() if excess > 0.6 * top)
-    short = [d for d in sorted(distances)[:2] if d != strong]
-    return [*short, strong]
+    every = np.array([distances.get(n, 0.0) for n in range(1, 2 * LONGEST_KEY + 1)])
+    middle = float(np.median(every))
+    out = [
+        n
+        for n in range(2, LONGEST_KEY + 1)
+        if every[n - 1 :: n].min() > STAND_OUT * middle and every[n - 1] > 0
+    ]
+    strong = int(np.flatnonzero(every > 0.6 * every.max())[0]) + 1
+    return list(dict.fromkeys([*sorted(distances)[:2], strong, *out[:2][::-1]]))
 
 
 def _cancelled(array: Bytes, distance: int, index: Index) -> Bytes | None:
@@ -194,23 +237,47 @@ def _heads(array: Bytes) -> Iterator[Bytes]:
                 break
 
 
-def _columns(array: Bytes, width: int) -> Bytes:
-    """The key up to a constant: columns are alike but for the byte that each was combined with."""
+def _spelled(array: Bytes, width: int, index: Index) -> Iterator[Bytes]:
+    """Keys over the reference in base64 or base32, by how often each character occurs where."""
     counts = histograms(array, width)
-    moved = np.arange(256)[:, None] ^ np.arange(256)[None, :]
+    for encode, group, unit, alphabet in _SPELLINGS:
+        fit = np.stack([own[_XORED] @ alphabet for own in counts])
+        if (fit.max(axis=1) < 0.998 * counts.sum(axis=1)).any():
+            continue
+        cycle = unit * math.lcm(group, 2) // group
+        wide = math.lcm(width, cycle)
+        moved = histograms(array, wide)[:, _XORED]
+        best, key = -math.inf, np.zeros(width, np.int64)
+        for lead in range(math.lcm(group, 2)):
+            sample = index.data[lead : lead + _SAMPLE]
+            sample = sample[: len(sample) // group * group]
+            text = np.frombuffer(encode(sample.tobytes()), np.uint8)
+            weights = np.log(histograms(text, cycle) + 0.5)
+            scores = np.stack([moved[n::cycle] @ weights[n] for n in range(cycle)], axis=1).reshape(
+                wide // width, width, 256
+            )
+            likely = scores.sum(axis=0)
+            if likely.max(axis=1).sum() > best:
+                best, key = float(likely.max(axis=1).sum()), likely.argmax(axis=1)
+        yield key.astype(np.uint8)
+
+
+def _columns(counts: NDArray[np.int64]) -> Bytes:
+    """The key up to a constant: columns are alike but for the byte that each was combined with."""
+    width = len(counts)
     key = np.zeros(width, np.int64)
     whole = counts[0].astype(np.float64)
     for again in range(2):
         for n in range(1 - again, width):
             own = counts[n]
-            rest = whole - own[moved[key[n]]] if again else whole
+            rest = whole - own[_XORED[key[n]]] if again else whole
             weights = np.log(rest + 0.5)
             before = key[n]
-            key[n] = int((own[moved] @ weights).argmax())
+            key[n] = int((own[_XORED] @ weights).argmax())
             if not again:
-                whole = whole + own[moved[key[n]]]
+                whole = whole + own[_XORED[key[n]]]
             else:
-                whole = whole - own[moved[before]] + own[moved[key[n]]]
+                whole = whole - own[_XORED[before]] + own[_XORED[key[n]]]
     return key.astype(np.uint8)
 
 
@@ -223,9 +290,8 @@ def _completed(array: Bytes, relative: Bytes) -> list[Bytes]:
         if len(magic) >= 3 and len({int(a) ^ b for a, b in zip(first, magic, strict=False)}) == 1
     ]
     used = np.bincount(_apply(array[:_PROBE], relative), minlength=256)
-    moved = np.arange(256)[:, None] ^ np.arange(256)[None, :]
-    printable = used[moved] @ PRINTABLE
-    likely = used[moved] @ _LIKELY
+    printable = used[_XORED] @ PRINTABLE
+    likely = used[_XORED] @ _LIKELY
     order = np.argsort(-likely, kind="stable")
     shifts += [int(n) for n in order if printable[n] * 100 > 98 * used.sum()]
     return [relative ^ np.uint8(shift) for shift in shifts]

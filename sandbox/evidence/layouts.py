@@ -16,10 +16,13 @@ LONGEST = 24
 FEWEST = 24
 """Numbers of the shortest list."""
 
-_XXD = re.compile(rb"(?m)^[ \t]*[0-9a-fA-F]{4,16}: ((?:[0-9a-fA-F]{2,16} )*[0-9a-fA-F]{2,16})")
+_XXD = re.compile(
+    rb"(?<![^\n\"'])[ \t]*[0-9a-fA-F]{4,16}: ((?:[0-9a-fA-F]{2,16} )*[0-9a-fA-F]{2,16})"
+)
 _DUMP = re.compile(
-    rb"(?m)^[ \t]*[0-9a-fA-F]{6,16}[ \t]+((?:[0-9a-fA-F]{2,16}[ \t]+)*[0-9a-fA-F]{2,16})"
-    rb"(?=[ \t]*(?:[|>]|\r?$))"
+    rb"(?m)(?<![^\n\"'])[ \t]*[0-9a-fA-F]{6,16}[ \t]+"
+    rb"((?:[0-9a-fA-F]{2,16}[ \t]+)*[0-9a-fA-F]{2,16})"
+    rb"(?=[ \t]*(?:[|>\"']|\r?$))"
 )
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r\n")
 _BOUNDARY = re.compile(rb"(?:^|\r?\n)--([^\r\n]{1,100})\r?\n(?=[Cc]ontent-)")
@@ -41,14 +44,38 @@ def layouts(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Itera
     Yields:
         Blobs; for most buffers none. They do not overlap.
     """
-    for decode in (_chunked, _multipart, _dump, _numbers):
+    for decode in (_dump, _numbers):
         blobs = list(decode(data, value))
         if blobs and budget.spend(sum(len(blob.data) for blob in blobs)):
             yield from blobs
             return
 
 
-def _chunked(data: bytes, value: Callable[[bytes], int]) -> Iterator[Blob]:
+def framed(data: bytes, budget: Budget) -> Iterator[Blob]:
+    """What chunked coding or a multipart body frames; to be undone before anything inside.
+
+    Args:
+        data: The buffer.
+        budget: Pays for the output.
+
+    Yields:
+        Blobs; for most buffers none. They do not overlap.
+    """
+    blobs = list(_chunked(data)) or list(_multipart(data))
+    if blobs and budget.spend(sum(len(blob.data) for blob in blobs)):
+        yield from blobs
+
+
+def is_chunked(data: bytes) -> bool:
+    """Whether a buffer begins with two chunks of HTTP's chunked coding at least."""
+    head = _CHUNK.match(data)
+    if head is None:
+        return False
+    end = head.end() + int(head.group(1), 16)
+    return data[end : end + 2] == b"\r\n" and _CHUNK.match(data, end + 2) is not None
+
+
+def _chunked(data: bytes) -> Iterator[Blob]:
     """HTTP's chunked coding, up to where it breaks off."""
     parts: list[bytes] = []
     at = 0
@@ -67,7 +94,7 @@ def _chunked(data: bytes, value: Callable[[bytes], int]) -> Iterator[Blob]:
         yield Blob("chunked", 0, at, b"".join(parts), True)
 
 
-def _multipart(data: bytes, value: Callable[[bytes], int]) -> Iterator[Blob]:
+def _multipart(data: bytes) -> Iterator[Blob]:
     """The values of a multipart body."""
     found = _BOUNDARY.search(data, 0, _LOOK)
     if found is None:
@@ -150,8 +177,11 @@ def _list(
         return None
     if all(len(word) == 3 for word in words) and max(words) <= b"377" and _octal(words):
         return "numbers", bytes(int(word, 8) & 255 for word in flat.split())
-    # A cut number at either end makes the parser stop early, which is what is wanted.
-    values = np.fromstring(flat, np.float64, sep=" ")
+    try:
+        values = np.fromstring(flat, np.float64, sep=" ")
+    except ValueError:  # something else is in between: slower, word by word
+        number = re.compile(rb"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+        values = np.array([float(word) for word in flat.split() if number.fullmatch(word)])
     return _narrow(values)
 
 

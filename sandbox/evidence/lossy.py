@@ -22,12 +22,13 @@ _WINDOW = 32
 _PROBE = 16 << 10
 _STEP = 64 << 10
 _BLOCK = 1 << 10
-_SPAN = 1 << 20
+_SPAN = (1 << 18) - _PROBE
 _DIAGONALS = 4
 _HITS = 200_000
 _MULTIPLIER = np.uint32(0x9E3779B1)
 _FLOOR = np.uint32((1 << 32) - (1 << 32) // _RATE)
 _GROUP = 16
+_LIKE = 0.95
 
 Bytes = NDArray[np.uint8]
 Signs8 = NDArray[np.int8]
@@ -60,12 +61,21 @@ class Signs:
         bits: Bytes = (data[1::2] >> 7).astype(np.uint8)
         self.high: Bytes = data[1::2]
         self.signs: Signs8 = (bits.astype(np.int8) << 1) - np.int8(1)
+        counts = np.bincount(self.high, minlength=256)
+        self._usual = counts * 2000 > len(self.high)
         keys, where = _windows(bits)
         order = np.argsort(keys, kind="stable")
         self._keys, self._where = keys[order], where[order]
 
     def __len__(self) -> int:
         return len(self.signs)
+
+    def is_like(self, words: Bytes) -> bool:
+        """Whether two-byte words, where they are not zero, have the reference's upper halves."""
+        upper = words[:, 1][words.any(axis=1)]
+        if not len(upper):
+            return False
+        return float(np.mean(self._usual[upper])) > _LIKE
 
     def place(self, plane: Signs8) -> int | None:
         """Where in the reference some signs come from.
@@ -115,7 +125,8 @@ class Signs:
     def _correlate(self, plane: Signs8) -> list[int]:
         """Where the plane fits best, when too many of its signs are missing for a look-up."""
         best: list[tuple[float, int]] = []
-        size = _SPAN + len(plane)
+        plane = plane[:_PROBE]
+        size = _SPAN + _PROBE
         other = np.conj(np.fft.rfft(plane.astype(np.float32), size))
         for start in range(0, len(self), _SPAN):
             span = self.signs[start : start + size].astype(np.float32)
@@ -140,12 +151,12 @@ def rounded(data: bytes, signs: Signs) -> Rounded | None:
     array = np.frombuffer(data, np.uint8)
     middle = len(array) // 2 // 144 * 144
     for probe in (array[middle : middle + 2 * _PROBE], array[: 2 * _PROBE]):
-        for number, (kind, plane) in enumerate(_planes(probe)):
+        for number, (kind, plane) in enumerate(_planes(probe, signs)):
             small = plane[:_PROBE]
             for turned in (small, -small):
                 if signs.place(turned) is None:
                     continue
-                whole = list(_planes(array))[number][1]
+                whole = list(_planes(array, signs))[number][1]
                 return _followed(kind, whole if turned is small else -whole, array, signs)
     return None
 
@@ -190,14 +201,20 @@ def _eight(kind: str, plane: Signs8, array: Bytes, signs: Signs, shift: int) -> 
     return "int8" if (array[0] >> 7 == 1) == (plane[0] > 0) else "uint8"
 
 
-def _planes(array: Bytes) -> Iterator[tuple[str, Signs8]]:
+def _planes(array: Bytes, signs: Signs) -> Iterator[tuple[str, Signs8]]:
     """The signs of each format in use, if the bytes were of that format."""
     tops: Signs8 = ((array >> 7).astype(np.int8) << 1) - np.int8(1)
     yield "int8", tops
     for phase in (1, 0):
         words = array[1 - phase :][: (len(array) - 1 + phase) // 2 * 2].reshape(-1, 2)
-        missing = ((words[:, 0] == 0) & (words[:, 1] & 127 == 0)).astype(np.int8)
-        yield "16-bit", tops[1 - phase :][: 2 * len(words)].reshape(-1, 2)[:, 1] * (1 - missing)
+        own = tops[1 - phase :][: 2 * len(words)].reshape(-1, 2)[:, 1]
+        missing = (words[:, 0] == 0) & (words[:, 1] & 127 == 0)
+        if signs.is_like(words):
+            yield "16-bit", own * ~missing
+        elif np.count_nonzero(missing) * 2 < len(missing):
+            yield "16-bit", own
+        else:
+            yield "16-bit", own[:0]
     for phase in (3, 2, 1, 0):
         yield "32-bit", tops[phase::4]
     lows: Signs8 = (((array >> 3) & 1).astype(np.int8) << 1) - np.int8(1)

@@ -55,6 +55,23 @@ def repeats(data: Bytes) -> dict[int, float]:
     return found
 
 
+def share(excess: float, size: int) -> float:
+    """The share of bytes that a result of `repeats` stands for, beyond that of noise.
+
+    Args:
+        excess: Standard deviations.
+        size: Bytes of the buffer.
+    """
+    return float(excess / (_CELLS * min(size, 2 * _PROBE)) ** 0.5)
+
+
+def is_text(data: Bytes) -> bool:
+    """Whether nearly all of a buffer is printable, by its beginning, middle and end."""
+    middle = len(data) // 2
+    look = np.concatenate([data[:4096], data[middle : middle + 4096], data[-4096:]])
+    return bool(np.count_nonzero(PRINTABLE[look]) >= 0.95 * len(look))
+
+
 def period(data: Bytes) -> int | None:
     """The length of a key that repeats in what looks like noise, from the shares of its bytes.
 

@@ -12,9 +12,9 @@ from sandbox.evidence.ciphers import deciphered
 from sandbox.evidence.decode import Blob, Budget, containers, starts_container
 from sandbox.evidence.escapes import escaped
 from sandbox.evidence.index import MANY, Index, Match, uncovered
-from sandbox.evidence.layouts import layouts
+from sandbox.evidence.layouts import framed, is_chunked, layouts
 from sandbox.evidence.lossy import Rounded, rounded
-from sandbox.evidence.noise import PRINTABLE, repeats
+from sandbox.evidence.noise import is_text, repeats
 from sandbox.evidence.opaque import opaque_bytes
 from sandbox.evidence.text import texts, texts85
 
@@ -85,7 +85,8 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int 
         What was found and what was not understood.
     """
     peeled = Peeled(secrets=index.secrets.find(data))
-    matches = index.find(data)
+    # Frames cut what they hold into pieces too short to be found: they go first.
+    matches = index.find(data) if depth >= DEEPEST or not is_chunked(data) else []
     if len(matches) > MANY:
         budget.problem(f"more than {MANY} runs in one buffer: the rest of it was not read")
     if matches:
@@ -143,8 +144,13 @@ def _rest(
         if starts_container(data):
             budget.problem(f"more than {DEEPEST} encodings in one another: not read further")
     else:
-        for blob in (*deciphered(data, budget), *containers(data, budget)):
+        for blob in deciphered(data, budget):
             take(blob, 0, readable=True)
+        for blob in framed(data, budget):
+            take(blob, 0, readable=False)
+        for start, stop in _outside(len(data), read + known):
+            for blob in containers(data[start:stop], budget):
+                take(blob, start, readable=True)
         value = _worth(index)
         readings: list[Callable[[bytes], Iterator[Blob]]] = [
             lambda part: layouts(part, budget, value),
@@ -157,15 +163,14 @@ def _rest(
             for start, stop in _outside(len(data), unclear):
                 for blob in reading(data[start:stop]):
                     take(blob, start, readable=False)
-        # Cheap changes first; then roundings, under which the shares of bytes look like keys.
         for deep in (False, True)[:trials]:
             plainly = _known(index, budget, depth, deep)
             for start, stop in _outside(len(data), read + known):
                 for blob in changed(data[start:stop], index, plainly, deep=deep):
                     take(blob, start, readable=False, spent=1)
-            for start, stop in _outside(len(data), read + known) if trials == TRIALS else ():
-                if not deep and _round(data[start:stop], index, peeled):
-                    known.append((start, stop))
+        for start, stop in _outside(len(data), read + known) if trials == TRIALS else ():
+            if _round(data[start:stop], index, peeled):
+                known.append((start, stop))
     peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
     for start, stop, opaque in murky:
         if not any(first < stop and start < last for first, last in read + known):
@@ -179,7 +184,7 @@ def _rest(
 def _round(data: bytes, index: Index, peeled: Peeled) -> bool:
     """Look for a copy that is not exact, in what is neither noise nor text."""
     array = np.frombuffer(data, np.uint8)
-    if not may_be_changed(data) or PRINTABLE[array[:4096]].all() or not repeats(array):
+    if not may_be_changed(data) or is_text(array) or not repeats(array):
         return False
     found = rounded(data, index.signs)
     if found is not None:
@@ -196,8 +201,8 @@ def _known(index: Index, budget: Budget, depth: int, deep: bool) -> Callable[[by
         if not deep:
             return False
         spare = Budget(min(PROBE_BUDGET, budget.left))
-        if peel(probe, index, spare, depth + 1, 0).findings:
-            return True
+        if starts_container(probe) or is_text(np.frombuffer(probe[:256], np.uint8)):
+            return bool(peel(probe, index, spare, depth + 1, 0).findings)
         shallow = _known(index, spare, depth + 1, False)
         return any(changed(probe, index, shallow, deep=False))
 

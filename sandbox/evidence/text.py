@@ -22,6 +22,8 @@ SOLID = 256
 """Characters of a run longer than any hash or identifier."""
 MANY = 4000
 """Runs that are tried one by one at most."""
+MANY_85 = 64
+"""The same for base85, which prose is full of."""
 
 _HEX = b"0123456789abcdefABCDEF"
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -151,7 +153,7 @@ def _best(name: str, runs: Sequence[_Run], value: Callable[[bytes], int]) -> tup
     if len(runs) > 1:
         apart = b"".join(decode(run.text) for run in runs)
         readings.append((value(apart), apart))
-    if len(runs) <= MANY and max(readings)[0] < 0.5 * len(joined):
+    if len(runs) <= (MANY_85 if unit == 5 else MANY) and max(readings)[0] < 0.5 * len(joined):
         # Each run may begin anywhere in a group of characters.
         shifted = b"".join(_shifted(run.text, decode, unit, value) for run in runs)
         readings.append((value(shifted), shifted))
