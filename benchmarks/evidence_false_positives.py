@@ -29,21 +29,29 @@ from sandbox.evidence import Reference, analyse
 from sandbox.gateway.capture import CaptureWriter, load_capture
 
 PIECE = 2 << 20
+SMALL = 128 << 10
 BATCH = 32 << 20
 
 
 def files(folders: list[str]) -> Iterator[tuple[str, bytes]]:
-    """The contents of regular files, in a random but fixed order, cut into pieces."""
+    """The contents of regular files, in a random but fixed order; small ones in one upload."""
     paths = [
         Path(root) / name for top in folders for root, _, names in os.walk(top) for name in names
     ]
     random.Random(1).shuffle(paths)
+    small = bytearray()
     for path in paths:
         if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK):
             continue
         with path.open("rb") as file:
             while piece := file.read(PIECE):
-                yield "file", piece
+                if len(piece) >= SMALL:
+                    yield "file", piece
+                    continue
+                small += piece
+                if len(small) >= PIECE // 2:
+                    yield "small files", bytes(small)
+                    small.clear()
 
 
 def picture(seed: int) -> bytes:

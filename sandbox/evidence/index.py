@@ -31,8 +31,8 @@ SLIP = 8
 """Lost or altered reference bytes, at most, between two sequential pieces."""
 MANY = 100_000
 """Runs after which the search of one buffer ends; the caller has to say so."""
-KEPT = 8
-"""Derived indexes that are kept; each takes as much memory as the reference."""
+KEPT = 256 << 20
+"""Bytes that derived indexes may take, more or less; each takes what the reference does."""
 
 _BLOCK = 1 << 20
 _MULTIPLIER = np.uint32(0x9E3779B1)
@@ -119,7 +119,7 @@ class Index:
             combine = np.bitwise_xor if kind == "xor" else np.subtract
             made = Index([combine(p[distance:], p[:-distance]).tobytes() for p in payloads])
             made._origin = self.starts
-            while len(self._derived) >= KEPT:
+            while len(self._derived) > max(2, min(64, KEPT // max(1, len(self.data)))):
                 del self._derived[next(iter(self._derived))]
         self._derived[kind, distance] = made
         return made

@@ -16,6 +16,8 @@ LEAST = 4 << 10
 """Bytes below which no rounded copy is looked for."""
 CERTAIN = 10.0
 """Standard deviations by which signs have to agree beyond chance."""
+BALANCE = 0.25
+"""Share by which one sign may outnumber the other."""
 
 _RATE = 16
 _WINDOW = 32
@@ -96,10 +98,19 @@ class Signs:
         return None
 
     def score(self, plane: Signs8, shift: int) -> float:
-        """By how many standard deviations signs agree more than by chance."""
-        products = self.products(plane, shift)
-        known = np.count_nonzero(products)
-        return float(products.sum(dtype=np.int64)) / known**0.5 if known >= 256 else 0.0
+        """By how many standard deviations signs agree more than by chance.
+
+        Where nearly all signs are alike on both sides, as those of norms are, agreement is none.
+        """
+        start, stop = max(0, -shift), min(len(plane), len(self) - shift)
+        own = plane[start:stop]
+        theirs = self.signs[start + shift : stop + shift]
+        known = int(np.count_nonzero(own))
+        if known < 256:
+            return 0.0
+        agreed = int((own * theirs).sum(dtype=np.int64))
+        mine, other = int(own.sum(dtype=np.int64)), int(theirs[own != 0].sum(dtype=np.int64))
+        return float((agreed - mine * other / known) / known**0.5)
 
     def products(self, plane: Signs8, shift: int) -> Signs8:
         """1 where signs agree, -1 where they do not, 0 where one is not known."""
@@ -153,6 +164,9 @@ def rounded(data: bytes, signs: Signs) -> Rounded | None:
     for probe in (array[middle : middle + 2 * _PROBE], array[: 2 * _PROBE]):
         for number, (kind, plane) in enumerate(_planes(probe, signs)):
             small = plane[:_PROBE]
+            # Signs of parameters are balanced; most bits of other data are not.
+            if abs(int(small.sum(dtype=np.int64))) > BALANCE * np.count_nonzero(small):
+                continue
             for turned in (small, -small):
                 if signs.place(turned) is None:
                     continue

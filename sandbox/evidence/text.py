@@ -22,7 +22,9 @@ SOLID = 256
 """Characters of a run longer than any hash or identifier."""
 MANY = 4000
 """Runs that are tried one by one at most."""
-MANY_85 = 64
+SOME = 12
+"""Of more runs than that, only so many are tried first."""
+MANY_85 = 16
 """The same for base85, which prose is full of."""
 
 _HEX = b"0123456789abcdefABCDEF"
@@ -154,23 +156,25 @@ def _best(name: str, runs: Sequence[_Run], value: Callable[[bytes], int]) -> tup
         apart = b"".join(decode(run.text) for run in runs)
         readings.append((value(apart), apart))
     if len(runs) <= (MANY_85 if unit == 5 else MANY) and max(readings)[0] < 0.5 * len(joined):
-        # Each run may begin anywhere in a group of characters.
-        shifted = b"".join(_shifted(run.text, decode, unit, value) for run in runs)
-        readings.append((value(shifted), shifted))
+        # Each run may begin anywhere in a group of characters. Try some before all.
+        some = runs[:: max(1, len(runs) // SOME)]
+        if any(_shifted(run.text, decode, unit, value)[0] for run in some):
+            shifted = b"".join(_shifted(run.text, decode, unit, value)[1] for run in runs)
+            readings.append((value(shifted), shifted))
     worth, best = max(readings, key=lambda reading: reading[0])
     return best, False
 
 
 def _shifted(
     text: bytes, decode: Callable[[bytes], bytes], unit: int, value: Callable[[bytes], int]
-) -> bytes:
-    """A run decoded from the character at which it makes most sense."""
+) -> tuple[int, bytes]:
+    """A run decoded from the character at which it makes most sense, and how much it makes."""
     probe = text[:_BLOCK]
     worths = [
         value(decoded) + (len(decoded) if starts_container(decoded) else 0)
         for decoded in (decode(probe[skip:]) for skip in range(unit))
     ]
-    return decode(text[max(range(unit), key=worths.__getitem__) :])
+    return max(worths), decode(text[max(range(unit), key=worths.__getitem__) :])
 
 
 def _segments(runs: Sequence[_Run]) -> list[bytes]:
