@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.evidence.decode import Budget
@@ -64,11 +64,25 @@ class Joined:
 
 
 def parts(piece: Piece) -> list[Part]:
-    """The parts that a piece consists of: the values of its fields, or all of it."""
+    """The parts that a piece consists of: the values of its fields or headers, or all of it."""
+    if piece.kind == "head":
+        return list(_headers(piece))
     values = fields(piece.data, piece.content_type) if piece.kind in ("body", "raw") else []
     if not values:
         return [Part(piece, (piece.kind,), piece.name, piece.data)]
     return [Part(piece, ("field", name), file or piece.name, value) for name, file, value in values]
+
+
+def _headers(piece: Piece) -> Iterator[Part]:
+    """The target and the header values of each request."""
+    for head in piece.data.split(b"\n\n"):
+        target, *lines = head.split(b"\n")
+        if len(target) > TINY:
+            yield Part(piece, ("target",), piece.name, target)
+        for line in lines:
+            name, _, value = line.partition(b": ")
+            if len(value) > TINY:
+                yield Part(piece, ("header", name.decode("latin-1")), piece.name, value)
 
 
 def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joined]:

@@ -16,6 +16,8 @@ LEAST = 4 << 10
 """Bytes below which no rounded copy is looked for."""
 CERTAIN = 10.0
 """Standard deviations by which signs have to agree beyond chance."""
+FEWEST = 512
+"""Signs that have to be compared, at least."""
 BALANCE = 0.25
 """Share by which one sign may outnumber the other."""
 
@@ -30,6 +32,7 @@ _HITS = 200_000
 _MULTIPLIER = np.uint32(0x9E3779B1)
 _FLOOR = np.uint32((1 << 32) - (1 << 32) // _RATE)
 _GROUP = 16
+_ROW = 64
 _LIKE = 0.95
 
 Bytes = NDArray[np.uint8]
@@ -100,17 +103,19 @@ class Signs:
     def score(self, plane: Signs8, shift: int) -> float:
         """By how many standard deviations signs agree more than by chance.
 
-        Where nearly all signs are alike on both sides, as those of norms are, agreement is none.
+        Counted in short rows, less what the balance of signs in each row explains: long stretches
+        of one sign, as norms have them, agree with anything that has such stretches.
         """
         start, stop = max(0, -shift), min(len(plane), len(self) - shift)
-        own = plane[start:stop]
-        theirs = self.signs[start + shift : stop + shift]
-        known = int(np.count_nonzero(own))
-        if known < 256:
+        stop = start + max(0, stop - start) // _ROW * _ROW
+        own = plane[start:stop].reshape(-1, _ROW).astype(np.int32)
+        theirs = self.signs[start + shift : stop + shift].reshape(-1, _ROW) * np.abs(own)
+        known = np.abs(own).sum(axis=1)
+        if int(known.sum()) < FEWEST:
             return 0.0
-        agreed = int((own * theirs).sum(dtype=np.int64))
-        mine, other = int(own.sum(dtype=np.int64)), int(theirs[own != 0].sum(dtype=np.int64))
-        return float((agreed - mine * other / known) / known**0.5)
+        both = own.sum(axis=1) * theirs.sum(axis=1) / np.maximum(known, 1)
+        agreed = (own * theirs).sum(axis=1) - both
+        return float(agreed.sum() / known.sum() ** 0.5)
 
     def products(self, plane: Signs8, shift: int) -> Signs8:
         """1 where signs agree, -1 where they do not, 0 where one is not known."""

@@ -12,8 +12,6 @@ from sandbox.gateway.capture import Capture, Stream
 
 LONG_LABEL = 24
 """Characters of a DNS label that carries data for certain."""
-SHORT_LABEL = 8
-"""Characters below which a label beside a long one carries none."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +159,31 @@ def _names(channel: Channel, queries: list[tuple[float, str]]) -> Iterator[Piece
         fixed = len(os.path.commonprefix([labels[::-1] for _, labels in asked]))
         if len(asked) == 1:
             fixed = 0
-        chunks = [(t, _payload(labels[: len(labels) - fixed])) for t, labels in asked]
+        cut = [labels[: len(labels) - fixed] for _, labels in asked]
+        left, right = _margins(cut)
+        chunks = [
+            (t, _payload(labels, left, right)) for (t, _), labels in zip(asked, cut, strict=True)
+        ]
         if any(payload for _, payload in chunks):
             yield _joined(channel, "name", chunks)
 
 
-def _payload(labels: list[str]) -> bytes:
-    """What a name carries: beside long labels, short ones are counters and session names."""
-    if max(map(len, labels), default=0) >= LONG_LABEL:
-        labels = [label for label in labels if len(label) >= SHORT_LABEL]
-    else:
+def _margins(names: list[list[str]]) -> tuple[int, int]:
+    """How many labels on either side never carry data, where others do."""
+
+    def margin(rows: list[list[str]]) -> int:
+        for place in range(max(map(len, rows), default=0)):
+            if any(len(row[place]) >= LONG_LABEL for row in rows if place < len(row)):
+                return place
+        return 0
+
+    return margin(names), margin([labels[::-1] for labels in names]) if len(names) > 1 else 0
+
+
+def _payload(labels: list[str], left: int, right: int) -> bytes:
+    """What a name carries: beside long labels, those on the margins are counters and sessions."""
+    if left + right < len(labels) and (left or right):
+        labels = labels[left : len(labels) - right]
+    elif max(map(len, labels), default=0) < LONG_LABEL:
         labels = [label for label in labels if not label.isdigit()]
     return "".join(labels).encode("utf-8", "replace")
