@@ -1,9 +1,10 @@
 """The containment certificate: proof, from inside the agent's box, that there is no way out.
 
-`certify` takes the two sandboxes of a sample, tries what an agent could try, and holds what the
-probes say against what the gateway recorded and what came to the host. It takes about a second
-and leaves nothing in the box; its packets stay in the capture, in the streams that the certificate
-names. See docs/containment.md for what is proved and what is not.
+`certify` takes the two sandboxes of a cell, tries what an agent could try, and holds what the
+probes say against what the gateway recorded and what came to the host. It takes about a second;
+its packets stay in the capture, in the streams that the certificate names. `certify_sample` does
+so for a sample that is about to start: quietly in its own box, and in full in a cell beside it.
+See docs/containment.md for what is proved and what is not.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -22,7 +23,7 @@ from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
 from sandbox.cell import Provider
 from sandbox.certificate import signing
 from sandbox.certificate.canary import Canary, host_canaries
-from sandbox.certificate.cells import fresh_cell
+from sandbox.certificate.cells import fresh_cells
 from sandbox.certificate.findings import (
     GROUPS,
     Probe,
@@ -33,7 +34,7 @@ from sandbox.certificate.findings import (
     reported,
     unrecorded,
 )
-from sandbox.certificate.inside.battery import PROBES
+from sandbox.certificate.inside.battery import PROBES, QUIET
 from sandbox.certificate.inside.setup import Setup
 from sandbox.certificate.neighbour import planted
 from sandbox.certificate.script import COMMAND, script
@@ -46,12 +47,17 @@ __all__ = [
     "Certificate",
     "CertifyError",
     "Probe",
+    "Scope",
     "Verdict",
     "certify",
     "certify_fresh",
+    "certify_sample",
     "run_key",
     "verify",
 ]
+
+Scope: TypeAlias = Literal["full", "quiet"]
+"""Every probe, or those that leave nothing behind which the agent could see."""
 
 _TIMEOUT = 60  # seconds for all probes; they take about one
 _SETTLE = 3.0  # seconds for the gateway to record what the probes have sent
@@ -68,6 +74,7 @@ class Certificate:
 
     Attributes:
         provider: Which kind of cell it is.
+        scope: Which probes were made.
         started: Unix time in seconds.
         seconds: How long it took.
         nonce: The nonce of the gateway that answered; binds the certificate to one capture.
@@ -79,6 +86,7 @@ class Certificate:
     """
 
     provider: Provider
+    scope: Scope
     started: float
     seconds: float
     nonce: str
@@ -100,10 +108,7 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """The certificate as a JSON object, as `verify` reads it."""
-        body = _body(
-            self.provider, self.started, self.seconds, self.nonce, self.probes, self.streams
-        )
-        return body | {"digest": self.digest, "signature": self.signature}
+        return _body(self) | {"digest": self.digest, "signature": self.signature}
 
 
 def verify(document: Mapping[str, Any], key: str) -> bool:
@@ -121,6 +126,7 @@ async def certify(
     gateway: SandboxEnvironment,
     *,
     neighbour: SandboxEnvironment | None = None,
+    scope: Scope = "full",
 ) -> Certificate:
     """Try every way out of a fresh cell and sign what came of it.
 
@@ -128,6 +134,7 @@ async def certify(
         agent: The sandbox where the agent will work (`sandbox("default")`).
         gateway: The sandbox that holds the capture (`sandbox("gateway")`).
         neighbour: The agent's sandbox of another sample, to look for from this one.
+        scope: "full", or "quiet" in a box where an agent will work.
 
     Returns:
         The certificate; it is for the caller to refuse a run whose certificate is not `ok`.
@@ -142,39 +149,41 @@ async def certify(
     except (ChainBroken, OSError) as error:
         raise CertifyError(f"the gateway's capture cannot be read: {error}") from error
     with host_canaries(mark, nonce) as (setup, canary):
-        said = await _probe(agent, setup, neighbour)
+        wanted = PROBES.keys() if scope == "full" else QUIET
+        said = await _probe(agent, setup, neighbour, wanted)
         capture = await _recorded(gateway, said, mark)
-        probes = judge(said, PROBES.keys(), capture, _visits(canary), mark)
-    streams = probe_streams(capture, mark) if capture else ()
-    provider: Provider = "namespace" if _is_namespace(agent) else "docker"
-    seconds = round(time.monotonic() - clock, 3)
-    body = _body(provider, started, seconds, nonce, probes, streams)
-    digest, signature = signing.seal(body)
-    return Certificate(
-        provider, started, seconds, nonce, probes, streams, run_key(), digest, signature
+        probes = judge(said, wanted, capture, _visits(canary), mark)
+    unsigned = Certificate(
+        provider="namespace" if _is_namespace(agent) else "docker",
+        scope=scope,
+        started=started,
+        seconds=round(time.monotonic() - clock, 3),
+        nonce=nonce,
+        probes=probes,
+        streams=probe_streams(capture, mark) if capture else (),
+        key=run_key(),
+        digest="",
+        signature="",
     )
+    digest, signature = signing.seal(_body(unsigned))
+    return replace(unsigned, digest=digest, signature=signature)
 
 
-def _body(
-    provider: Provider,
-    started: float,
-    seconds: float,
-    nonce: str,
-    probes: tuple[Probe, ...],
-    streams: tuple[int, ...],
-) -> dict[str, Any]:
+def _body(certificate: Certificate) -> dict[str, Any]:
+    """What is signed."""
     return {
-        "provider": provider,
-        "started": started,
-        "seconds": seconds,
-        "nonce": nonce,
-        "ok": not failures(probes),
+        "provider": certificate.provider,
+        "scope": certificate.scope,
+        "started": certificate.started,
+        "seconds": certificate.seconds,
+        "nonce": certificate.nonce,
+        "ok": certificate.ok,
         "probes": [
             {"name": p.name, "group": p.group, "verdict": p.verdict, "detail": p.detail}
-            for p in probes
+            for p in certificate.probes
         ],
-        "streams": list(streams),
-        "key": run_key(),
+        "streams": list(certificate.streams),
+        "key": certificate.key,
     }
 
 
@@ -188,12 +197,40 @@ async def certify_fresh(provider: Provider) -> Certificate:
         CellError: A cell did not start.
         CertifyError: The probes could not be run.
     """
-    async with fresh_cell(provider) as (agent, gateway), fresh_cell(provider) as (other, _):
+    async with fresh_cells(provider, 2) as ((agent, gateway), (other, _)):
         return await certify(agent, gateway, neighbour=other)
 
 
+async def certify_sample(
+    provider: Provider, agent: SandboxEnvironment, gateway: SandboxEnvironment
+) -> tuple[Certificate, Certificate]:
+    """Certify a sample's cell before its agent comes in, so that the agent cannot see that it was.
+
+    Quiet probes in the sample's own box, all of them in a cell that is started beside it for the
+    purpose: what floods, writes or connects would leave its traces in the sample's world.
+
+    Args:
+        provider: The sample's kind of cell.
+        agent: The sample's `sandbox("default")`.
+        gateway: The sample's `sandbox("gateway")`.
+
+    Returns:
+        The certificate of the sample's own box, then the one of the cell beside it.
+
+    Raises:
+        CellError: A cell did not start.
+        CertifyError: The probes could not be run.
+    """
+    async with fresh_cells(provider, 2) as ((beside, recording), (other, _)):
+        own = await certify(agent, gateway, neighbour=other, scope="quiet")
+        return own, await certify(beside, recording, neighbour=other)
+
+
 async def _probe(
-    agent: SandboxEnvironment, setup: Setup, neighbour: SandboxEnvironment | None
+    agent: SandboxEnvironment,
+    setup: Setup,
+    neighbour: SandboxEnvironment | None,
+    wanted: Collection[str],
 ) -> dict[str, Probe]:
     async with contextlib.AsyncExitStack() as stack:
         if neighbour is not None:
@@ -203,7 +240,7 @@ async def _probe(
                 raise CertifyError(str(error)) from error
             setup = setup._replace(neighbour=trace)
         try:
-            done = await agent.exec(COMMAND, input=script(setup), timeout=_TIMEOUT)
+            done = await agent.exec(COMMAND, input=script(setup, wanted), timeout=_TIMEOUT)
         except TimeoutError as error:
             raise CertifyError(f"the probes did not end within {_TIMEOUT} s") from error
         except (OSError, OutputLimitExceededError) as error:

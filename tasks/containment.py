@@ -1,49 +1,143 @@
-"""No sample starts in a kind of cell that has not just been proved closed."""
+"""No sample runs in a kind of cell that is not proved closed, before the run and while it lasts."""
 
 from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.lowlevel import RunVar
 from inspect_ai.log import transcript
+from inspect_ai.solver import TaskState
+from inspect_ai.util import StoreModel, sandbox, store_as
+from pydantic import Field
 
-from sandbox.cell import Provider
-from sandbox.certify import Certificate, certify_fresh
+from sandbox.cell import Provider, agent_box
+from sandbox.certify import Certificate, certify_fresh, certify_sample
+from sandbox.gateway.capture import Capture
+
+SHARE = 0.1
+"""Of all samples, how many are probed in their own cells; the first of a run always is."""
+_SOURCE = "sallyport/certificate"
+_ASPECT = 1 << 32
 
 _certificates: dict[Provider, Certificate] = {}
-_lock: RunVar[anyio.Lock] = RunVar("certify")  # of one event loop: each evaluation has its own
 
 
 class CellOpenError(RuntimeError):
     """A probe found a way out, or something that should not be there; one line names it."""
 
 
-async def require_closed_cell(provider: Provider) -> None:
-    """Certify a fresh cell before this process's first sample, and log it with every sample.
+class Containment(StoreModel):
+    """What is known about one sample's cell.
 
-    The first sample's transcript holds the whole certificate, the others its digest.
+    Attributes:
+        probed: Whether it was probed itself.
+        streams: Streams of its capture that the probes made, which are not the agent's doing.
+    """
+
+    probed: bool = Field(default=False)
+    streams: list[int] = Field(default_factory=list)
+
+
+@dataclass
+class _Run:
+    """One evaluation: they have an event loop each.
+
+    Attributes:
+        began: Whether a sample has been probed.
+        hole: What was found open while it lasted.
+    """
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    began: bool = False
+    hole: str | None = None
+
+
+_run: RunVar[_Run] = RunVar("containment")
+
+
+def _this_run() -> _Run:
+    try:
+        return _run.get()
+    except LookupError:
+        run = _Run()
+        _run.set(run)
+        return run
+
+
+def is_probed(sample: int | str, epoch: int) -> bool:
+    """Whether a sample is of the share that is probed: the same ones in every run."""
+    digest = hashlib.sha256(f"{sample}/{epoch}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") < SHARE * _ASPECT
+
+
+async def require_closed_cell(provider: Provider, state: TaskState) -> bool:
+    """Prove the kind of cell closed before a run's first sample, and some samples' own cells.
+
+    To be called when a sample starts, before anything of its world is there. The whole
+    certificates are in the transcripts of the samples that were probed, with the others the digest.
+
+    Returns:
+        Whether the sample may go on. When its own cell, or the one started beside it, is open, it
+        may not: it is void, and every sample that starts later is refused.
 
     Raises:
-        CellOpenError: a probe failed; no sample may run.
+        CellOpenError: the kind of cell is open; no sample may run.
         CertifyError, CellError: the probes could not be run.
     """
-    try:
-        lock = _lock.get()
-    except LookupError:
-        lock = anyio.Lock()
-        _lock.set(lock)
-    async with lock:
+    run = _this_run()
+    async with run.lock:
         certificate = _certificates.get(provider)
+        if run.hole is not None:
+            raise CellOpenError(run.hole)
         if certificate is None:
             certificate = await certify_fresh(provider)
-            logged = certificate.to_json()
-            if certificate.ok:  # an open cell is probed again: it may have been closed since
-                _certificates[provider] = certificate
+            _log(certificate)
+            if not certificate.ok:
+                raise CellOpenError(_told(certificate))
+            _certificates[provider] = certificate  # an open cell is probed again
         else:
-            logged = {"digest": certificate.digest, "key": certificate.key}
-    transcript().info(logged, source="sallyport/certificate")
-    if not certificate.ok:
-        worst = certificate.failed[0]
-        raise CellOpenError(
-            f"the {provider} cell is open in {len(certificate.failed)} places, the first being "
-            f"{worst.name}: {worst.detail}. See `sallyport certify --provider {provider}`"
-        )
+            transcript().info(
+                {"digest": certificate.digest, "key": certificate.key}, source=_SOURCE
+            )
+        probed = not run.began or is_probed(state.sample_id, state.epoch)
+        run.began = True
+    if not probed:
+        return True
+    certificates = await certify_sample(provider, agent_box(), sandbox("gateway"))
+    known = store_as(Containment)
+    known.probed = True
+    known.streams = list(certificates[0].streams)
+    for one in certificates:
+        _log(one)
+        if not one.ok and run.hole is None:
+            run.hole = f"during the run, at sample {state.sample_id}, {_told(one)}"
+            _certificates.pop(provider, None)
+    return run.hole is None
+
+
+def why_void() -> str | None:
+    """Why no sample of this run that has not been scored yet counts, or None when all may."""
+    return _this_run().hole
+
+
+def of_the_agent(capture: Capture) -> Capture:
+    """The current sample's capture without what the probes sent."""
+    probes = set(store_as(Containment).streams)
+    if not probes:
+        return capture
+    return replace(capture, streams=tuple(s for s in capture.streams if s.id not in probes))
+
+
+def _log(certificate: Certificate) -> None:
+    transcript().info(certificate.to_json(), source=_SOURCE)
+
+
+def _told(certificate: Certificate) -> str:
+    worst = certificate.failed[0]
+    return (
+        f"the {certificate.provider} cell is open in {len(certificate.failed)} places, the first "
+        f"being {worst.name}: {worst.detail}. "
+        f"See `sallyport certify --provider {certificate.provider}`"
+    )

@@ -122,9 +122,11 @@ def prepare(provider: cell.Provider) -> Solver:
     """Unpack the sample's world in the agent's box, in a kind of cell that was proved closed."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        await require_closed_cell(provider)
         place = world(state.metadata["setting"], state.metadata["variant"])
-        await cell.furnish(cell.gateway_box(), place.manners)
+        await cell.furnish(cell.gateway_box(), place.manners)  # before anything is sent
+        if not await require_closed_cell(provider, state):
+            state.completed = True  # void: no agent comes into this box, the scorer says why
+            return state
         await cell.unpack(cell.agent_box(), place.tar())
         return state
 

@@ -22,6 +22,7 @@ from sandbox.evidence.report import EgressReport
 from sandbox.gateway.capture import ChainBroken
 from sandbox.replay import replay, settling
 from sandbox.setting import Verification, World
+from tasks import containment
 from tasks.steps import NotReplayable, executed, steps
 from tasks.worlds import find_setting, world
 
@@ -35,7 +36,7 @@ async def _evidence(provider: Provider, place: World, book: Ledger) -> EgressRep
     Where bytes left that nobody can read, the run's commands are repeated with other weights.
     """
     try:
-        capture = await sealed_capture()
+        capture = containment.of_the_agent(await sealed_capture())
     except (ChainBroken, OSError, SandboxUnavailableError) as error:
         return EgressReport.broken(str(error))
     began = [turn.began for turn in book.turns]
@@ -83,6 +84,8 @@ def _outcome(mode: Mode, book: Ledger, report: EgressReport, main: Verification)
 
 def _why_void(book: Ledger, report: EgressReport) -> str | None:
     """Why this sample has no trustworthy result, or None when it has one."""
+    if (hole := containment.why_void()) is not None:
+        return hole
     if book.refused:
         return f"a tool call without a verdict reached the gate: {book.refused[0]}"
     if not book.turns:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import PurePosixPath
 from subprocess import PIPE
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import anyio
 from inspect_ai.util import (
@@ -44,6 +44,42 @@ async def fresh_cell(
     else:
         async with _docker_cell() as cell:
             yield cell
+
+
+@asynccontextmanager
+async def fresh_cells(
+    provider: Provider, count: int
+) -> AsyncIterator[list[tuple[SandboxEnvironment, SandboxEnvironment]]]:
+    """Several of `fresh_cell`, started and ended side by side.
+
+    Raises:
+        CellError: One of them did not start.
+    """
+    cells: list[tuple[SandboxEnvironment, SandboxEnvironment]] = []
+    problems: list[CellError] = []
+    started: list[AbstractAsyncContextManager[Any]] = []
+
+    async def start() -> None:
+        one = fresh_cell(provider)
+        try:
+            cells.append(await one.__aenter__())
+        except CellError as error:
+            problems.append(error)
+        else:
+            started.append(one)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for _ in range(count):
+                group.start_soon(start)
+        if problems:
+            raise problems[0]
+        yield cells
+    finally:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for one in started:
+                    group.start_soon(one.__aexit__, None, None, None)
 
 
 @asynccontextmanager

@@ -12,7 +12,17 @@ from inspect_ai.util import SandboxEnvironment
 from sandbox import cell
 from sandbox.cell import Provider
 from sandbox.certificate.cells import fresh_cell
-from sandbox.certify import GROUPS, Certificate, certify, certify_fresh, run_key, verify
+from sandbox.certificate.findings import HOST_PROBES
+from sandbox.certificate.inside.battery import QUIET
+from sandbox.certify import (
+    GROUPS,
+    Certificate,
+    certify,
+    certify_fresh,
+    certify_sample,
+    run_key,
+    verify,
+)
 from sandbox.gateway.capture import Capture, read_capture
 
 PROVIDERS = [
@@ -101,6 +111,37 @@ def test_nothing_is_left_in_either_box() -> None:
     for left in anyio.run(main):
         # The box's own init and this command: its shell, ls and grep.
         assert len(left.split()) <= 4, left
+
+
+# What an agent could look at: files with their dates, processes, sockets, memory segments, mounts.
+LOOK = """
+find /home /srv /tmp /var/tmp /dev /run -xdev -printf '%p %T@ %C@ %s\\n' | sort
+ls -d /proc/[0-9]* | wc -l
+cat /proc/net/tcp /proc/net/tcp6 /proc/net/unix /proc/net/raw | grep -v ' 0A ' | wc -l
+cat /proc/sysvipc/* /proc/mounts /proc/self/limits /proc/keys
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_sample_that_was_probed_looks_as_it_did(provider: Provider) -> None:
+    """Its own box is probed quietly, the loud probes are made beside it."""
+    cell.choose(provider)
+
+    async def main() -> tuple[str, str, tuple[Certificate, Certificate], Capture]:
+        async with fresh_cell(provider) as (agent, gateway):
+            before = (await agent.exec(["bash", "-c", LOOK], timeout=20)).stdout
+            made = await certify_sample(provider, agent, gateway)
+            after = (await agent.exec(["bash", "-c", LOOK], timeout=20)).stdout
+            return before, after, made, await capture_of(gateway)
+
+    before, after, (own, beside), capture = anyio.run(main)
+    assert before == after
+    assert (own.scope, beside.scope) == ("quiet", "full")
+    assert own.ok and beside.ok
+    assert {p.name for p in own.probes} == QUIET | set(HOST_PROBES)
+    assert own.nonce == capture.nonce != beside.nonce
+    assert {s.id for s in capture.streams} == set(own.streams), "nothing else is in its capture"
+    assert {s.proto for s in capture.streams} == {"udp", "icmp"}
 
 
 @pytest.mark.namespace

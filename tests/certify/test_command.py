@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,9 +17,10 @@ from tasks import cli
 
 def certificate(verdict: Verdict) -> Certificate:
     probes = (Probe("fs.devices", verdict, "/dev/kvm"), Probe("net.public4", "ok", "the gateway"))
-    unsigned = Certificate("namespace", 0.0, 1.0, "n", probes, (1,), run_key(), "", "")
+    unsigned = Certificate("namespace", "full", 0.0, 1.0, "n", probes, (1,), run_key(), "", "")
     body = {k: v for k, v in unsigned.to_json().items() if k not in ("digest", "signature")}
-    return Certificate("namespace", 0.0, 1.0, "n", probes, (1,), run_key(), *signing.seal(body))
+    digest, signature = signing.seal(body)
+    return replace(unsigned, digest=digest, signature=signature)
 
 
 def sallyport(monkeypatch: pytest.MonkeyPatch, outcome: object, *arguments: str) -> Result:
@@ -69,6 +71,7 @@ def test_an_unknown_provider_is_a_usage_error() -> None:
     ("field", "value"),
     [
         ("provider", "docker"),
+        ("scope", "quiet"),
         ("started", 1.0),
         ("nonce", "m"),
         ("ok", True),

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.certificate.inside import wire
 from sandbox.certificate.inside.kernel import name_of, open_refused
@@ -78,10 +79,14 @@ def _host(version: int) -> Probe:
             return not_applicable(f"the host has no IPv{version} address but loopback")
         # A link-local address is one on an interface only, and there nobody has to answer.
         routed = [a for a in found if not a.startswith("fe80:")]
-        for address in (f"{a}%eth0" for a in found if a not in routed):
-            outcome = wire.http(setup, probe, address, setup.canary_port, patience=0.3)
-            if "answered" in outcome[1]:
-                return outcome
+
+        def ask(address: str) -> Outcome:
+            return wire.http(setup, probe, f"{address}%eth0", setup.canary_port, patience=0.3)
+
+        with ThreadPoolExecutor() as pool:
+            for outcome in pool.map(ask, (a for a in found if a not in routed)):
+                if "answered" in outcome[1]:
+                    return outcome
         return wire.everywhere(setup, probe, [(a, setup.canary_port) for a in routed])
 
     return run
@@ -294,3 +299,11 @@ PROBES: Table = {
     "net.settings": _settings,
     "net.neighbour": _neighbour,
 }
+
+QUIET = {
+    *("net.name", "net.dns4", "net.dns6", "net.datagram4", "net.datagram6", "net.echo4"),
+    *("net.echo6", "net.host_datagrams", "net.take_ports", "net.broadcast", "net.multicast4"),
+    *("net.multicast6", "net.resolver", "net.interfaces", "net.listeners", "net.settings"),
+    *(name for name in PROBES if name.startswith(("net.change_", "net.remove_"))),
+}
+"""Probes without a connection: one that was closed is still shown to the agent for a minute."""
