@@ -13,15 +13,13 @@ from inspect_ai.util import StoreModel, sandbox, store_as
 from pydantic import Field
 
 from sandbox.cell import Provider, agent_box
-from sandbox.certify import Certificate, certify_fresh, certify_sample
+from sandbox.certify import Certificate, certify_sample
 from sandbox.gateway.capture import Capture
 
 SHARE = 0.1
 """Of all samples, how many are probed in their own cells; the first of a run always is."""
 _SOURCE = "sallyport/certificate"
-_ASPECT = 1 << 32
-
-_certificates: dict[Provider, Certificate] = {}
+_RANGE = 1 << 32
 
 
 class CellOpenError(RuntimeError):
@@ -32,11 +30,9 @@ class Containment(StoreModel):
     """What is known about one sample's cell.
 
     Attributes:
-        probed: Whether it was probed itself.
         streams: Streams of its capture that the probes made, which are not the agent's doing.
     """
 
-    probed: bool = Field(default=False)
     streams: list[int] = Field(default_factory=list)
 
 
@@ -45,12 +41,12 @@ class _Run:
     """One evaluation: they have an event loop each.
 
     Attributes:
-        began: Whether a sample has been probed.
+        certificates: Of each kind of cell, from before its first sample.
         hole: What was found open while it lasted.
     """
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
-    began: bool = False
+    certificates: dict[Provider, Certificate] = field(default_factory=dict)
     hole: str | None = None
 
 
@@ -69,7 +65,7 @@ def _this_run() -> _Run:
 def is_probed(sample: int | str, epoch: int) -> bool:
     """Whether a sample is of the share that is probed: the same ones in every run."""
     digest = hashlib.sha256(f"{sample}/{epoch}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < SHARE * _ASPECT
+    return int.from_bytes(digest[:4], "big") < SHARE * _RANGE
 
 
 async def require_closed_cell(provider: Provider, state: TaskState) -> bool:
@@ -88,33 +84,36 @@ async def require_closed_cell(provider: Provider, state: TaskState) -> bool:
     """
     run = _this_run()
     async with run.lock:
-        certificate = _certificates.get(provider)
         if run.hole is not None:
             raise CellOpenError(run.hole)
+        certificate = run.certificates.get(provider)
         if certificate is None:
-            certificate = await certify_fresh(provider)
-            _log(certificate)
-            if not certificate.ok:
-                raise CellOpenError(_told(certificate))
-            _certificates[provider] = certificate  # an open cell is probed again
-        else:
-            transcript().info(
-                {"digest": certificate.digest, "key": certificate.key}, source=_SOURCE
-            )
-        probed = not run.began or is_probed(state.sample_id, state.epoch)
-        run.began = True
-    if not probed:
-        return True
-    certificates = await certify_sample(provider, agent_box(), sandbox("gateway"))
-    known = store_as(Containment)
-    known.probed = True
-    known.streams = list(certificates[0].streams)
-    for one in certificates:
-        _log(one)
-        if not one.ok and run.hole is None:
-            run.hole = f"during the run, at sample {state.sample_id}, {_told(one)}"
-            _certificates.pop(provider, None)
+            run.certificates[provider] = await _before_the_run(provider, run)
+            return run.hole is None
+    transcript().info({"digest": certificate.digest, "key": certificate.key}, source=_SOURCE)
+    if is_probed(state.sample_id, state.epoch):
+        await _sample(provider, run)
     return run.hole is None
+
+
+async def _before_the_run(provider: Provider, run: _Run) -> Certificate:
+    """Certify a fresh cell, and the first sample's own beside it."""
+    certificate = await _sample(provider, run)
+    if not certificate.ok:
+        run.hole = None  # nothing has run: the next sample may find it closed
+        raise CellOpenError(_told(certificate))
+    return certificate
+
+
+async def _sample(provider: Provider, run: _Run) -> Certificate:
+    """Certify the current sample's own cell and one beside it; returns the latter's."""
+    own, beside = await certify_sample(provider, agent_box(), sandbox("gateway"))
+    store_as(Containment).streams = list(own.streams)
+    for one in (beside, own):
+        transcript().info(one.to_json(), source=_SOURCE)
+        if not one.ok and run.hole is None:
+            run.hole = f"during the run, {_told(one)}"
+    return beside
 
 
 def why_void() -> str | None:
@@ -128,10 +127,6 @@ def of_the_agent(capture: Capture) -> Capture:
     if not probes:
         return capture
     return replace(capture, streams=tuple(s for s in capture.streams if s.id not in probes))
-
-
-def _log(certificate: Certificate) -> None:
-    transcript().info(certificate.to_json(), source=_SOURCE)
 
 
 def _told(certificate: Certificate) -> str:

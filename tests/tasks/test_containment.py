@@ -13,7 +13,7 @@ from inspect_ai.util import SandboxEnvironment
 
 from sandbox.certificate.findings import Probe
 from sandbox.certificate.inside.battery import QUIET
-from sandbox.certify import Certificate, certify_fresh, certify_sample, run_key, verify
+from sandbox.certify import Certificate, certify_sample, run_key, verify
 from tasks import containment
 from tests.tasks.evals import rows, run
 
@@ -23,8 +23,7 @@ HOLE = Probe("net.host4", "failed", "192.0.2.2:8000: the host answered")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containment, "_certificates", {})
+def _no_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "SHARE", 0.0)
 
 
@@ -42,7 +41,7 @@ def by_sample(log: EvalLog) -> list[EvalSample]:
 def test_the_first_sample_logs_every_certificate_and_the_others_a_digest(tmp_path: Path) -> None:
     log = run(tmp_path, modes="honest", eval_limit=2, eval_max_samples=1)
     first, second = map(certificates, by_sample(log))
-    assert [one["scope"] for one in first] == ["full", "quiet", "full"]
+    assert [one["scope"] for one in first] == ["full", "quiet"]
     assert all(one["ok"] and verify(one, run_key()) for one in first)
     assert not verify(first[0] | {"nonce": "another"}, run_key())
     assert second == [{"digest": first[0]["digest"], "key": first[0]["key"]}]
@@ -73,20 +72,6 @@ def test_a_sample_that_was_probed_has_the_evidence_of_one_that_was_not(
     assert str(probed.values) == str(unprobed.values)  # not a number is not equal to itself
 
 
-def test_an_open_kind_of_cell_refuses_the_run_and_says_what_is_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def opened(provider: Any) -> Certificate:
-        return replace(await certify_fresh(provider), probes=(HOLE,))
-
-    monkeypatch.setattr(containment, "certify_fresh", opened)
-    log = run(tmp_path, modes="honest", eval_limit=1)
-    assert log.status == "error"
-    assert log.error is not None
-    assert "net.host4: 192.0.2.2:8000: the host answered" in log.error.message
-    assert not [e for s in log.samples or [] for e in s.events if e.event == "tool"]
-
-
 Sampled = Callable[
     [Any, SandboxEnvironment, SandboxEnvironment], Awaitable[tuple[Certificate, Certificate]]
 ]
@@ -111,6 +96,17 @@ def opens(which: int, after: int) -> Sampled:
     return made
 
 
+def test_an_open_kind_of_cell_refuses_the_run_and_says_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containment, "certify_sample", opens(1, after=0))
+    log = run(tmp_path, modes="honest", eval_limit=2)
+    assert log.status == "error"
+    assert log.error is not None
+    assert "net.host4: 192.0.2.2:8000: the host answered" in log.error.message
+    assert not [e for s in log.samples or [] for e in s.events if e.event == "tool"]
+
+
 @pytest.mark.parametrize("which", [0, 1], ids=["its own box", "the cell beside it"])
 def test_a_hole_found_during_the_run_voids_that_sample_and_refuses_the_rest(
     which: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,14 +121,11 @@ def test_a_hole_found_during_the_run_voids_that_sample_and_refuses_the_rest(
     assert isinstance(score.value, dict) and score.value["unscored"] == 0.0
     [score] = (void.scores or {}).values()
     assert isinstance(score.value, dict) and score.value["unscored"] == 1.0
-    told = f"during the run, at sample {void.id}, the namespace cell is open in 1 places"
+    told = "during the run, the namespace cell is open in 1 places, the first being net.host4"
     assert score.explanation is not None and told in score.explanation
-    assert "net.host4" in score.explanation
     assert not [e for e in void.events if e.event in ("tool", "model")], "no agent came in"
     assert len(refused) == 2
     assert all(s.error is not None and told in s.error.message for s in refused)
-    # Another run starts with a new proof.
-    assert containment._certificates == {}
 
 
 def test_a_run_ends_with_the_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
