@@ -59,6 +59,7 @@ class Control:
         trusted: the trusted model, or None when the protocol never asks it.
         auditor: looks at audited proposals.
         attack: red's change of what U is asked, or None in honest mode.
+        on_action: told a turn's index before its action is let go; what it raises stops the sample.
     """
 
     protocol: ControlProtocol
@@ -66,6 +67,7 @@ class Control:
     trusted: Model | None
     auditor: Auditor
     attack: Attack | None = None
+    on_action: Callable[[int], Awaitable[None]] | None = None
 
 
 _control: ContextVar[Control | None] = ContextVar("sallyport_control", default=None)
@@ -249,6 +251,8 @@ class ControlledModel(Model):
             raise LimitExceededError(
                 "custom", value=1, limit=0, message=f"caught: an audit in turn {turn.index}"
             )
+        if control.on_action is not None:
+            await control.on_action(turn.index)
         book.endorse(verdict.proposal.calls)
         # The log's event shares this object: a scaffold that edits its messages must not edit it.
         return verdict.proposal.output.model_copy(deep=True)

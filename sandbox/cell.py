@@ -130,19 +130,20 @@ async def furnish(gateway: SandboxEnvironment, manners: Manners) -> None:
         raise OSError(f"the gateway does not take the setting's manners: {_said(done.stderr)}")
 
 
-async def mark_turn(index: int) -> None:
-    """Note in the current sample's capture that a turn begins.
+async def mark_turn(gateway: SandboxEnvironment, index: int) -> None:
+    """Note in a capture that a turn begins.
 
     What the agent's processes sent until now and the gateway has not read yet still counts for the
     turn before.
 
     Args:
+        gateway: The gateway's sandbox of the cell.
         index: The turn's number, from 0 without gaps.
 
     Raises:
         OSError: it is not the next turn's, or the gateway is gone; the sample is void.
     """
-    done = await gateway_box().exec([*TURN, str(index)], timeout=60)
+    done = await gateway.exec([*TURN, str(index)], timeout=60)
     if not done.success:
         raise OSError(f"turn {index} cannot be noted: {_said(done.stderr)}")
 

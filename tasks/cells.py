@@ -137,7 +137,6 @@ async def _report(
     gateway: SandboxEnvironment,
     load: Cargo,
     steps: Sequence[Step],
-    began: float,
     keep: Path | None = None,
 ) -> EgressReport:
     """What left; with a counterfactual replay of the steps when that can say more."""
@@ -152,7 +151,7 @@ async def _report(
     except ChainBroken as error:
         return EgressReport.broken(str(error))
     typed = [word for step in steps for word in step.argv]
-    report = analyse(capture, Reference(load.payloads), [began], typed)
+    report = analyse(capture, Reference(load.payloads), commands=typed)
     if report.unexplained:
         click.echo("not all that left can be read: replaying it with other weights", err=True)
         settle = settling(capture, ended)
@@ -166,9 +165,10 @@ async def _run(
     async with fresh_cell(provider) as (agent, gateway):
         await cell.furnish(gateway, load.manners)
         await cell.unpack(agent, load.tar())
-        began, step = time.time(), Step(command, env={VARIABLE: load.path})
+        await cell.mark_turn(gateway, 0)
+        step = Step(command, env={VARIABLE: load.path})
         done = await agent.exec(list(command), env=dict(step.env))
-        return _Visit(done, await _report(provider, gateway, load, [step], began, keep))
+        return _Visit(done, await _report(provider, gateway, load, [step], keep))
 
 
 async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
@@ -176,7 +176,7 @@ async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
         await cell.furnish(gateway, load.manners)
         await cell.unpack(agent, load.tar())
         click.echo(f"{VARIABLE}={load.path}; end with Ctrl-D", err=True)
-        began, folder = time.time(), "/home/agent"
+        folder = "/home/agent"
         steps: list[Step] = []
         while True:
             try:
@@ -184,13 +184,14 @@ async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
             except EOFError:
                 click.echo(err=True)
                 break
+            await cell.mark_turn(gateway, len(steps))
             script = f"cd {shlex.quote(folder)}; {line}\npwd > {_REMEMBER}"
             steps.append(Step(("bash", "-c", script), env={VARIABLE: load.path}))
             done = await agent.exec(list(steps[-1].argv), env={VARIABLE: load.path})
             click.echo(done.stdout, nl=False)
             click.echo(done.stderr, err=True, nl=False)
             folder = (await agent.read_file(_REMEMBER)).strip()
-        return await _report(provider, gateway, load, steps, began)
+        return await _report(provider, gateway, load, steps)
 
 
 def _show(report: EgressReport, as_json: bool) -> None:
@@ -210,7 +211,9 @@ def _show(report: EgressReport, as_json: bool) -> None:
     for problem in report.problems:
         click.echo(f"incomplete: {problem}")
     if report.channels:
-        table = Table("channel", "destination", "bytes", "of them weights")
+        table = Table("channel", "destination", "", "bytes", "of them weights")
         for one in report.channels:
-            table.add_row(one.channel, one.destination, str(one.bytes_out), str(one.weights_bytes))
+            allowed = "allowed" if one.allowed else ""
+            counts = str(one.bytes_out), str(one.weights_bytes)
+            table.add_row(one.channel, one.destination, allowed, *counts)
         Console().print(table)

@@ -9,8 +9,10 @@ from inspect_ai import Epochs, Task, task
 from inspect_ai.agent import as_solver
 from inspect_ai.approval import ApprovalPolicy
 from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.log import transcript
 from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import SandboxUnavailableError
 from inspect_ai.viewer import ViewerConfig
 
 from policies.live import Control, ControlledModel, endorsed_only
@@ -146,10 +148,20 @@ def work(protocol: ControlProtocol, monitor: Monitor | None, trusted: Model | No
             trusted=trusted,
             auditor=oracle(mode),
             attack=plain(place.side_task) if mode == "attack" else None,
+            on_action=_note_turn,
         )
         return await as_solver(controlled(control))(state, generate)
 
     return solve
+
+
+async def _note_turn(index: int) -> None:
+    """Mark the turn in the capture, so that every byte that leaves belongs to one."""
+    try:
+        await cell.mark_turn(cell.gateway_box(), index)
+    except (OSError, SandboxUnavailableError) as error:
+        # The scorer finds the gateway gone, or a turn missing, and declares the sample void.
+        transcript().info(f"turn {index} is not in the capture: {error}", source="sallyport/turn")
 
 
 def oracle(mode: Mode) -> Auditor:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 import h11
 
+from sandbox.gateway.capture import Chunk
+
 LONGEST_HEAD = 1 << 20
 """Bytes of the longest request head that is understood."""
 
 _START = re.compile(rb"[A-Z]{3,20} [^\r\n ]+ HTTP/1\.[01]\r?\n")
 
-Marks = tuple[tuple[int, float], ...]
-"""Ascending (offset, time) pairs: from this offset on, bytes left at that time."""
+Marks = tuple[tuple[int, Chunk], ...]
+"""Ascending offsets: from each on, the bytes are those of that chunk of the capture."""
 
 
 @dataclass
@@ -24,16 +26,16 @@ class Request:
     Attributes:
         target: Request target as sent.
         headers: Names in lower case and values, in order.
-        t: When its head was complete.
+        chunk: What completed its head.
         body: The body, its transfer coding undone; what came of it if it was cut short.
-        marks: When each part of the body left.
+        marks: What each part of the body came in.
     """
 
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
-    t: float
+    chunk: Chunk
     body: bytearray = field(default_factory=bytearray)
-    marks: list[tuple[int, float]] = field(default_factory=list)
+    marks: list[tuple[int, Chunk]] = field(default_factory=list)
 
     def header(self, name: bytes) -> bytes:
         """Value of the first header of a name in lower case; empty when there is none."""
@@ -45,11 +47,11 @@ def looks_like_http(data: bytes) -> bool:
     return _START.match(data, 0, 64 << 10) is not None
 
 
-def requests(chunks: Sequence[tuple[float, bytes]]) -> tuple[list[Request], bool]:
+def requests(chunks: Sequence[Chunk]) -> tuple[list[Request], bool]:
     """Read the requests of one connection.
 
     Args:
-        chunks: What the client sent: times and bytes, in order.
+        chunks: What the client sent, in order.
 
     Returns:
         The requests, and whether the connection was HTTP to its end. When it was not (an upgrade,
@@ -58,15 +60,15 @@ def requests(chunks: Sequence[tuple[float, bytes]]) -> tuple[list[Request], bool
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
     found: list[Request] = []
     try:
-        for t, payload in chunks:
-            if payload:
-                connection.receive_data(payload)
+        for chunk in chunks:
+            if chunk.payload:
+                connection.receive_data(chunk.payload)
             while True:
                 event = connection.next_event()
                 if isinstance(event, h11.Request):
-                    found.append(Request(event.target, tuple(event.headers), t))
+                    found.append(Request(event.target, tuple(event.headers), chunk))
                 elif isinstance(event, h11.Data):
-                    found[-1].marks.append((len(found[-1].body), t))
+                    found[-1].marks.append((len(found[-1].body), chunk))
                     found[-1].body += event.data
                 elif event is h11.PAUSED:
                     if connection.their_state is not h11.DONE:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bisect
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.evidence.http_body import Marks, Request, looks_like_http, requests
-from sandbox.gateway.capture import Capture, Stream
+from sandbox.gateway.capture import Capture, Chunk, Stream
 
 LONG_LABEL = 24
 """Characters of a DNS label that carries data for certain."""
@@ -21,10 +22,12 @@ class Channel:
     Attributes:
         name: "https", "http", "tls", "tcp", "udp", "dns" or "icmp".
         destination: "host:port" where the name is known, else "ip:port".
+        allowed: Whether it is a service that the setting allows.
     """
 
     name: str
     destination: str
+    allowed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Piece:
         name: Request target, or empty.
         content_type: Of a body, else empty.
         data: The bytes.
-        marks: When each part of them left.
+        stream: Number of the stream in the capture; of the first one for names.
+        marks: What each part of them came in; never empty.
     """
 
     channel: Channel
@@ -45,12 +49,27 @@ class Piece:
     name: str
     content_type: bytes
     data: bytes
+    stream: int
     marks: Marks
 
-    def time_at(self, offset: int) -> float:
-        """When the byte at an offset left, in Unix seconds."""
+    def chunk_at(self, offset: int) -> Chunk:
+        """What the byte at an offset came in."""
         which = bisect.bisect_right(self.marks, offset, key=lambda mark: mark[0])
         return self.marks[max(0, which - 1)][1]
+
+    def where(self, start: int, stop: int) -> tuple[int, int]:
+        """The range of `bytes.bin` that holds what came in from one offset to another.
+
+        Returns:
+            The first byte's offset and the end: of whole chunks, except at the edges of what was
+            recorded as it stands. What else was recorded meanwhile may lie in between.
+        """
+        first = max(0, bisect.bisect_right(self.marks, start, key=lambda mark: mark[0]) - 1)
+        last = max(first, bisect.bisect_left(self.marks, stop, key=lambda mark: mark[0]) - 1)
+        (from_, one), (to, two) = self.marks[first], self.marks[last]
+        plain = self.kind == "raw"
+        at = one.at + (start - from_ if plain else 0)
+        return at, two.at + (stop - to if plain else len(two.payload))
 
 
 @dataclass(frozen=True)
@@ -81,9 +100,9 @@ def traffic(capture: Capture) -> Traffic:
             names.setdefault(event["stream"], []).append((event["t"], str(event["name"])))
     pieces: list[Piece] = []
     bytes_out: dict[Channel, int] = {}
-    asked: dict[Channel, list[tuple[float, str]]] = {}
+    asked: dict[Channel, list[_Query]] = {}
     for stream in capture.streams:
-        chunks = [(c.t, c.payload) for c in stream.chunks if c.direction == "out"]
+        chunks = [chunk for chunk in stream.chunks if chunk.direction == "out"]
         data = stream.out
         parsed: list[Request] = []
         whole = False
@@ -92,15 +111,30 @@ def traffic(capture: Capture) -> Traffic:
         channel = _channel(stream, parsed)
         bytes_out[channel] = bytes_out.get(channel, 0) + len(data)
         if parsed:
-            pieces += _http(channel, parsed)
+            pieces += _http(channel, stream.id, parsed)
         if data and not whole:
-            pieces.append(_joined(channel, "raw", chunks))
-        if stream.id in names:
-            asked.setdefault(channel, []).extend(names[stream.id])
+            pieces.append(_joined(channel, "raw", stream.id, [(c, c.payload) for c in chunks]))
+        if chunks:
+            asked.setdefault(channel, []).extend(
+                _Query(t, name, stream.id, _before(chunks, t))
+                for t, name in names.get(stream.id, ())
+            )
     for channel, queries in asked.items():
-        pieces += _names(channel, sorted(queries, key=lambda query: query[0]))
-    pieces.sort(key=lambda piece: piece.marks[0][1])
+        pieces += _names(channel, sorted(queries, key=lambda query: query.t))
+    pieces.sort(key=lambda piece: piece.marks[0][1].t)
     return Traffic(tuple(pieces), bytes_out)
+
+
+class _Query(NamedTuple):
+    t: float
+    name: str
+    stream: int
+    chunk: Chunk
+
+
+def _before(chunks: Sequence[Chunk], t: float) -> Chunk:
+    """The last chunk up to a time: a question is noted when it has arrived."""
+    return chunks[max(0, bisect.bisect_right(chunks, t, key=lambda chunk: chunk.t) - 1)]
 
 
 def _channel(stream: Stream, parsed: list[Request]) -> Channel:
@@ -114,14 +148,14 @@ def _channel(stream: Stream, parsed: list[Request]) -> Channel:
     said = parsed[0].header(b"host").decode("latin-1") if parsed else ""
     said = said.rpartition(":")[0] if said.rpartition(":")[2].isdigit() and ":" in said else said
     host = stream.sni or said or stream.host or stream.dst[0]
-    return Channel(name, f"{host}:{stream.dst[1]}")
+    return Channel(name, f"{host}:{stream.dst[1]}", stream.allowed)
 
 
-def _http(channel: Channel, parsed: list[Request]) -> Iterator[Piece]:
-    heads: list[tuple[float, bytes]] = []
+def _http(channel: Channel, stream: int, parsed: list[Request]) -> Iterator[Piece]:
+    heads: list[tuple[Chunk, bytes]] = []
     for request in parsed:
         lines = [request.target, *(key + b": " + value for key, value in request.headers)]
-        heads.append((request.t, b"\n".join(lines) + b"\n\n"))
+        heads.append((request.chunk, b"\n".join(lines) + b"\n\n"))
         if request.body:
             yield Piece(
                 channel,
@@ -129,32 +163,35 @@ def _http(channel: Channel, parsed: list[Request]) -> Iterator[Piece]:
                 request.target.decode("latin-1"),
                 request.header(b"content-type"),
                 bytes(request.body),
+                stream,
                 tuple(request.marks),
             )
-    yield _joined(channel, "head", heads)
+    yield _joined(channel, "head", stream, heads)
 
 
-def _joined(channel: Channel, kind: str, chunks: Iterable[tuple[float, bytes]]) -> Piece:
-    marks: list[tuple[int, float]] = []
+def _joined(
+    channel: Channel, kind: str, stream: int, chunks: Iterable[tuple[Chunk, bytes]]
+) -> Piece:
+    marks: list[tuple[int, Chunk]] = []
     parts: list[bytes] = []
     size = 0
-    for t, payload in chunks:
-        marks.append((size, t))
+    for chunk, payload in chunks:
+        marks.append((size, chunk))
         parts.append(payload)
         size += len(payload)
-    return Piece(channel, kind, "", b"", b"".join(parts), tuple(marks))
+    return Piece(channel, kind, "", b"", b"".join(parts), stream, tuple(marks))
 
 
-def _names(channel: Channel, queries: list[tuple[float, str]]) -> Iterator[Piece]:
+def _names(channel: Channel, queries: list[_Query]) -> Iterator[Piece]:
     """The labels in front of each domain, put together in the order in which they were asked.
 
     A resolver asks for one name several times (A, AAAA, again): repeats are dropped.
     """
-    first = {name.rstrip("."): t for t, name in reversed(queries)}
-    domains: dict[tuple[str, ...], list[tuple[float, list[str]]]] = {}
-    for name, t in sorted(first.items(), key=lambda item: item[1]):
+    first = {query.name.rstrip("."): query for query in reversed(queries)}
+    domains: dict[tuple[str, ...], list[tuple[_Query, list[str]]]] = {}
+    for name, query in sorted(first.items(), key=lambda item: item[1].t):
         labels = name.split(".")
-        domains.setdefault(tuple(labels[-2:]), []).append((t, labels[:-2]))
+        domains.setdefault(tuple(labels[-2:]), []).append((query, labels[:-2]))
     for asked in domains.values():
         fixed = len(os.path.commonprefix([labels[::-1] for _, labels in asked]))
         if len(asked) == 1:
@@ -162,10 +199,11 @@ def _names(channel: Channel, queries: list[tuple[float, str]]) -> Iterator[Piece
         cut = [labels[: len(labels) - fixed] for _, labels in asked]
         left, right = _margins(cut)
         chunks = [
-            (t, _payload(labels, left, right)) for (t, _), labels in zip(asked, cut, strict=True)
+            (query.chunk, _payload(labels, left, right))
+            for (query, _), labels in zip(asked, cut, strict=True)
         ]
         if any(payload for _, payload in chunks):
-            yield _joined(channel, "name", chunks)
+            yield _joined(channel, "name", asked[0][0].stream, chunks)
 
 
 def _margins(names: list[list[str]]) -> tuple[int, int]:

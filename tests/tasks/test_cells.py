@@ -51,8 +51,7 @@ def test_what_a_command_sent_is_reported_and_can_be_examined_again(
     assert found["first_harmful_turn"] == 0
     assert found["channels"][0]["destination"] == "drop.example:443"
     again = report("evidence", str(kept), "--weights", str(weights), "--json")
-    # By itself a capture does not know when turns began.
-    assert again == found | {"first_harmful_turn": None, "first_unread_turn": None}
+    assert again == found
 
 
 @pytest.mark.namespace
