@@ -23,6 +23,7 @@ from inspect_ai.util import (
 
 from sandbox import state
 from sandbox.box.box import HOME, UID, USER, Box, BoxError
+from sandbox.box.owners import Owners
 from sandbox.gateway.control import MANNERS, TURN, Refused
 from sandbox.recorder import Recording, recorder
 
@@ -221,7 +222,8 @@ class NamespaceSandbox(AgentBox):
             box = await Box.start(serving.trust())
         except BoxError as error:
             raise SandboxUnavailableError(str(error)) from error
-        recording = serving.start(box.take_sockets(), state.new_folder("capture"))
+        folder = state.new_folder("capture")
+        recording = serving.start(box.take_sockets(), folder, Owners(box.init))
         return {"default": cls(box), "gateway": GatewayView(recording)}
 
     @classmethod

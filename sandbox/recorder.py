@@ -20,6 +20,7 @@ from sandbox.gateway import control
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import CaptureWriter
 from sandbox.gateway.network import GatewaySockets
+from sandbox.gateway.owner import WhoHas, nobody_knows
 from sandbox.gateway.server import Gateway
 
 T = TypeVar("T")
@@ -58,11 +59,13 @@ class Recorder:
         system = _SYSTEM_TRUST.read_text() if _SYSTEM_TRUST.exists() else ""
         return system + self.authority.certificate_pem.decode()
 
-    def start(self, sockets: GatewaySockets, folder: Path) -> Recording:
-        """Serve `sockets` and record into `folder` (made here)."""
+    def start(
+        self, sockets: GatewaySockets, folder: Path, who_has: WhoHas = nobody_knows
+    ) -> Recording:
+        """Serve `sockets` and record into `folder` (made here), with who sent as `who_has` says."""
         nonce = secrets.token_hex(16)
         writer = CaptureWriter(folder, nonce=nonce)
-        gateway = Gateway(writer, self.authority)
+        gateway = Gateway(writer, self.authority, who_has=who_has)
         self._submit(gateway.serve(sockets)).result()
         return Recording(folder, nonce, writer, gateway)
 

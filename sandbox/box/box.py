@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _WRITABLE = {HOME: "0755", "/srv": "0755", "/tmp": "1777", "/var/tmp": "1777"}
 _WRITABLE_BYTES = 512 << 20  # each of the writable folders
 _SHARED_BYTES = 64 << 20  # /dev/shm, as Docker's default
 _START_SECONDS = 20.0
+_CREDENTIALS = struct.Struct("3i")  # pid, uid and gid, as SCM_CREDENTIALS brings them
 _LIMITS = {
     "RLIMIT_CORE": 0,
     "RLIMIT_NPROC": 256,
@@ -168,7 +170,10 @@ class Box:
         harness: socket.socket,
         control: socket.socket,
         sockets: GatewaySockets,
+        init: int,
     ) -> None:
+        self.init = init
+        """Number on the host of the box's process 1."""
         self._process = process
         self._harness = harness
         self._control = control
@@ -193,6 +198,7 @@ class Box:
         plan = json.dumps(_plan(certificate)).encode()
         harness, harness_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control, control_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # tells who says `up`
         errors = os.fdopen(os.memfd_create("launch-errors"), "w+b")
         launcher = str(Path(__file__).with_name("launch.py"))
         fds = (harness_child.fileno(), control_child.fileno())
@@ -216,7 +222,8 @@ class Box:
             if answer != b"ok":
                 raise BoxError(answer.decode() or _last_line(errors) or "the launcher died")
             sockets = GatewaySockets.from_fds(received)
-            if control.recv(16) != b"up":
+            up, credentials, _, _ = control.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
+            if up != b"up":
                 sockets.close()
                 raise BoxError(_last_line(errors) or "the supervisor did not start")
         except (OSError, BoxError) as error:
@@ -228,7 +235,8 @@ class Box:
         finally:
             errors.close()
         control.setblocking(False)
-        return cls(process, harness, control, sockets)
+        init, _, _ = _CREDENTIALS.unpack(credentials[0][2])
+        return cls(process, harness, control, sockets, init)
 
     def take_sockets(self) -> GatewaySockets:
         """Hand over the gateway side's sockets; from now on they are the taker's to close.

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox.gateway.owner import Owner
 from sandbox.gateway.reading import (
     BYTES,
     EVENTS,
@@ -135,8 +136,11 @@ class CaptureWriter:
         *,
         part_of: int | None = None,
         allowed: bool = False,
+        owner: Owner | None = None,
     ) -> int:
         """Opens a stream and returns its id; see `Stream` for what the arguments mean.
+
+        `owner` is who sends, if that is known.
 
         Raises:
             CaptureFull: The event log is at its limit.
@@ -150,6 +154,8 @@ class CaptureWriter:
         extra: dict[str, Any] = {} if part_of is None else {"part_of": part_of}
         if allowed:
             extra["allowed"] = True
+        if owner is not None:
+            extra |= {"pid": owner.pid, "command": owner.command}
         self.event(
             "open", stream=stream, proto=proto, src=src, dst=dst, host=host, layer=layer, **extra
         )

@@ -62,6 +62,9 @@ class Stream:
         part_of: The stream whose bytes these are, decoded, if it is not one of its own: an HTTP/2
             request, an SSH channel, the inside of a tunnel or of a websocket.
         allowed: Whether `host` is a service the setting allows.
+        pid: Number in the box of the process that had the socket when the stream was opened, where
+            that is known.
+        command: Its command line, at most 200 bytes of it.
     """
 
     id: int
@@ -74,6 +77,8 @@ class Stream:
     chunks: tuple[Chunk, ...]
     part_of: int | None = None
     allowed: bool = False
+    pid: int | None = None
+    command: str | None = None
 
     @property
     def out(self) -> bytes:
@@ -182,6 +187,8 @@ class _Reader:
             chunks=(),
             part_of=event.get("part_of"),
             allowed=bool(event.get("allowed")),
+            pid=event.get("pid"),
+            command=event.get("command"),
         )
         self.chunks[number] = []
 

@@ -14,6 +14,7 @@ from sandbox.gateway.datagrams import Datagram, Receive, receive_echo, receive_u
 from sandbox.gateway.manners import Manners
 from sandbox.gateway.network import DNS_PORT, GatewaySockets
 from sandbox.gateway.outside import Outside
+from sandbox.gateway.owner import WhoHas, nobody_knows
 from sandbox.gateway.session import Session
 from sandbox.gateway.store import Store
 from sandbox.gateway.tape import Tape
@@ -42,10 +43,15 @@ class Gateway:
     """
 
     def __init__(
-        self, writer: CaptureWriter, authority: Authority, manners: Manners | None = None
+        self,
+        writer: CaptureWriter,
+        authority: Authority,
+        manners: Manners | None = None,
+        who_has: WhoHas = nobody_knows,
     ) -> None:
         """Takes where to record, who signs and how to answer; nothing runs before `serve`."""
         self._writer = writer
+        self._who_has = who_has
         self._store = Store(writer.folder)
         self._outside = Outside(writer, authority, self._answer_dns, self._store, manners)
         self._names: dict[str, str] = {}
@@ -214,7 +220,8 @@ class Gateway:
         self, proto: str, src: Address, dst: Address, host: str | None, layer: str = "raw"
     ) -> int:
         allowed = self._allows(host)
-        return self._writer.open(proto, src, dst, host, layer, allowed=allowed)
+        owner = None if proto == "icmp" else self._who_has(proto, src, dst)
+        return self._writer.open(proto, src, dst, host, layer, allowed=allowed, owner=owner)
 
     def _allows(self, host: str | None) -> bool:
         return self._outside.manners.service(host) is not None

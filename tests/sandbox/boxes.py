@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from sandbox.box.box import Box, Finished
+from sandbox.box.owners import Owners
 from sandbox.gateway.capture import Capture, load_capture
 from sandbox.recorder import Recording, recorder
 
@@ -39,7 +40,7 @@ class Cell:
 async def cell(folder: Path) -> AsyncIterator[Cell]:
     """A running cell that records into `folder`/capture."""
     box = await Box.start(recorder().trust())
-    recording = recorder().start(box.take_sockets(), folder / "capture")
+    recording = recorder().start(box.take_sockets(), folder / "capture", Owners(box.init))
     try:
         yield Cell(box, recording)
     finally:
