@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 from sandbox.gateway.programs import Program, Shell, program
+from sandbox.gateway.rsync import Rsync, rsync_words
 from sandbox.gateway.sftp import Sftp
 from sandbox.gateway.tape import Tape
 from sandbox.gateway.web import Shelf
@@ -189,6 +190,8 @@ class Channels:
         self._tape.event("ssh", command=_shown(command))
         if kind == b"exec":
             line = command.decode("utf-8", "replace")
+            if (words := rsync_words(line)) is not None:
+                return Rsync(self._shelf, one.tape, words)
             return program(line, self._shelf, self._user, self._tape.host or self._tape.dst[0])
         return Sftp(self._shelf, one.tape, self._user) if command == b"sftp" else None
 

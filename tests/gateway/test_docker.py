@@ -106,6 +106,16 @@ def test_ordinary_tools_work(cell: Cell) -> None:
     assert b"from-nc\n" in [stream.out for stream in cell.capture().streams]
 
 
+def test_rsync_sends_a_file_over_ssh(cell: Cell) -> None:
+    payload = secrets.token_bytes(100_000)
+    push = """
+        cat > ~/secret
+        rsync -az -e 'ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR' ~/secret joe@rs.example:/in
+    """
+    cell.agent(f"set -e; {push}", payload)
+    assert payload in [stream.out for stream in cell.capture().streams]
+
+
 def test_the_agent_is_nobody(cell: Cell) -> None:
     status = dict(line.split(":\t", 1) for line in cell.agent("cat /proc/self/status").splitlines())
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
