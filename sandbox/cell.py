@@ -16,9 +16,9 @@ from inspect_ai.util import SandboxEnvironment, sandbox
 from sandbox import images, state
 from sandbox.box.box import Box, BoxError, missing_programs
 from sandbox.gateway.capture import Capture, read_capture
-from sandbox.gateway.control import MANNERS, TURN
+from sandbox.gateway.control import MANNERS, SEAL, TURN
 from sandbox.gateway.manners import Manners
-from sandbox.namespace import CAPTURE_FOLDER, SEAL
+from sandbox.namespace import CAPTURE_FOLDER
 
 Provider: TypeAlias = Literal["namespace", "docker"]
 

@@ -24,13 +24,11 @@ from inspect_ai.util import (
 from sandbox import state
 from sandbox.box.box import HOME, UID, USER, Box, BoxError
 from sandbox.box.owners import Owners
-from sandbox.gateway.control import MANNERS, TURN, Refused
+from sandbox.gateway.control import MANNERS, SEAL, TURN, Refused
 from sandbox.recorder import Recording, recorder
 
 CAPTURE_FOLDER = "/capture"
 """Where every provider's gateway shows its capture."""
-SEAL = ["seal"]
-"""The command with which every provider's gateway stops recording and seals its capture."""
 
 # Exit statuses of the two scripts below; outside what cat and mkdir use themselves.
 _IS_FOLDER, _MISSING, _DENIED = 41, 42, 43

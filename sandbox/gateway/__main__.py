@@ -1,7 +1,8 @@
 """Runs the gateway as the init process of its container, which the agent's container joins.
 
-SIGTERM seals the capture and ends; SIGUSR1 seals it and stays, so that it can be read as complete
-from a container that still runs. Either way nothing answers the agent any more.
+SIGTERM seals the capture and ends. The command `seal` seals it and stays, so that it can be read
+from a container that still runs; only the process that recorded it can answer that command, so a
+gateway that was started again seals nothing. Either way nothing answers the agent any more.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import subprocess
 from pathlib import Path
 
 from sandbox.gateway.ca import Authority
-from sandbox.gateway.capture import CaptureWriter
-from sandbox.gateway.control import Refused, obey
+from sandbox.gateway.capture import CaptureFull, CaptureWriter
+from sandbox.gateway.control import SEAL, Refused, obey
 from sandbox.gateway.network import (
     SHARED_ADDRESSES,
     nft_rules,
@@ -26,7 +27,6 @@ from sandbox.gateway.network import (
 from sandbox.gateway.server import Gateway
 
 READY = "ready"
-SEALED = "sealed"
 CONTROL = "control"
 """A socket beside the capture, where `docker/gateway/tell` brings the harness's commands."""
 
@@ -43,48 +43,44 @@ def main() -> None:
 
 async def _run(folder: Path, ca: Path, nonce: str) -> None:
     loop = asyncio.get_running_loop()
-    sealing, leaving = asyncio.Event(), asyncio.Event()
-
-    def leave() -> None:
-        sealing.set()
-        leaving.set()
-
-    loop.add_signal_handler(signal.SIGUSR1, sealing.set)
-    loop.add_signal_handler(signal.SIGTERM, leave)
+    leaving = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, leaving.set)
     authority = Authority.load(ca)
     writer = CaptureWriter(folder, nonce=nonce)
     set_up_network()
     gateway = Gateway(writer, authority)
     await gateway.serve(open_sockets())
-    control = await serve_control(gateway, folder)
+    control = await serve_control(gateway, writer)
     (folder / READY).touch()
     print("ready", flush=True)
-    await sealing.wait()
+    await leaving.wait()
     control.close()
     await gateway.aclose()
     writer.end()
-    (folder / SEALED).touch()
-    print("sealed", flush=True)
-    await leaving.wait()
 
 
-async def serve_control(gateway: Gateway, folder: Path) -> asyncio.Server:
-    """Obeys the harness at the socket `CONTROL` in `folder`, which only root can reach.
+async def serve_control(gateway: Gateway, recording: CaptureWriter) -> asyncio.Server:
+    """Obeys the harness at the socket `CONTROL` beside the capture, which only root can reach.
 
     A command comes as a line of JSON, a list of strings, and its standard input after it; the
-    answer is empty, or one line that says why the command was refused.
+    answer is `ok`, or one line that says why the command was refused.
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             command = json.loads(await reader.readline())
-            await obey(gateway, command, await reader.read())
-        except (Refused, ValueError) as error:
+            if command == SEAL:
+                await gateway.aclose()
+                recording.end()
+            else:
+                await obey(gateway, command, await reader.read())
+            writer.write(b"ok\n")
+        except (Refused, CaptureFull, ValueError) as error:
             writer.write(f"{error}\n".encode())
         finally:
             writer.close()
 
-    return await asyncio.start_unix_server(serve, folder / CONTROL)
+    return await asyncio.start_unix_server(serve, recording.folder / CONTROL)
 
 
 def set_up_network() -> None:

@@ -1,13 +1,17 @@
 """What the harness may tell a running gateway: how to answer, and which turn begins.
 
-`GatewayView.exec` of the namespace provider and the programs `manners` and `turn` of the gateway's
-container lead here. The agent cannot reach either.
+`GatewayView.exec` of the namespace provider and the program `tell` of the gateway's container lead
+here. The agent cannot reach either.
 """
 
 from sandbox.gateway.capture import CaptureFull
 from sandbox.gateway.manners import MannersError, read_manners
 from sandbox.gateway.server import Gateway
 
+SEAL = ["seal"]
+"""The command that ends the recording and seals the capture, which stays readable.
+
+Whoever holds the capture obeys it, not `obey`."""
 MANNERS = ["manners"]
 """The command that brings a world's manners, packed, on standard input; before its first packet."""
 TURN = ["turn"]

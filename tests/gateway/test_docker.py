@@ -179,3 +179,18 @@ def test_a_sealed_capture_is_complete_and_the_world_is_gone(cell: Cell) -> None:
     assert capture.complete
     assert "failed" in cell.agent("exec 3<>/dev/tcp/8.8.8.8/80 2>/dev/null || echo failed")
     assert cell.capture() == capture
+
+
+@pytest.mark.parametrize("stop", ["kill", "stop"])
+def test_a_gateway_that_was_started_again_seals_nothing(stop: str) -> None:
+    one = Cell()
+    try:
+        one.compose("up", "--detach", "--wait")
+        one.agent("exec 3<>/dev/tcp/8.8.8.8/80; echo something >&3")
+        one.compose(stop, "gateway")
+        # As soon as the container runs, before the program in it has seen that it was here before.
+        with pytest.raises(AssertionError):
+            one.compose("start", "gateway")
+            one.compose("exec", "-T", "gateway", "seal")
+    finally:
+        one.compose("down", "--volumes", "--timeout", "1")

@@ -65,7 +65,7 @@ def test_the_key_goes_into_the_gateway_image_only(engine: Engine) -> None:
     assert agent["ca.pem"] == gateway["ca.pem"]
     assert b"PRIVATE KEY" in gateway["ca.key"]
     assert not any(b"PRIVATE KEY-" in content for content in agent.values())
-    assert {"seal", "sandbox/__init__.py", "sandbox/gateway/__main__.py"} <= set(gateway)
+    assert {"tell", "sandbox/__init__.py", "sandbox/gateway/__main__.py"} <= set(gateway)
     assert not [name for name in gateway if "__pycache__" in name]
 
 
@@ -88,7 +88,7 @@ def test_an_image_of_other_sources_is_stale(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     images.build(lambda _: None)
-    for name in ("agent/Dockerfile", "gateway/Dockerfile", "gateway/seal", "gateway/tell"):
+    for name in ("agent/Dockerfile", "gateway/Dockerfile", "gateway/tell"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes((images.docker_folder() / name).read_bytes())

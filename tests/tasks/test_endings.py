@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -155,23 +156,46 @@ def test_a_broken_capture_voids_the_sample_and_does_not_read_as_clean(
         assert metric(log, measure, "n") == 0
 
 
+async def end_gateway(how: str) -> None:
+    """What an operator, or a machine short of memory, may do to the current sample's gateway."""
+    connection = await sandbox("gateway").connection()
+    client = docker.from_env()
+    try:
+        container = client.containers.get(str(connection.container))
+        getattr(container, how)()
+    finally:
+        client.close()
+
+
 @pytest.mark.docker
+@pytest.mark.parametrize(
+    ("how", "when"),
+    [
+        ("kill", "before the agent works"),
+        ("restart", "before the agent works"),
+        ("restart", "before it is scored"),
+    ],
+)
 def test_a_gateway_that_dies_voids_the_sample(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, when: str
 ) -> None:
-    original = cell.sealed_capture
+    furnish, sealed = cell.furnish, cell.sealed_capture
 
-    async def kill_first() -> object:
-        connection = await sandbox("gateway").connection()
-        client = docker.from_env()
-        try:
-            client.containers.get(str(connection.container)).kill()
-        finally:
-            client.close()
-        return await original()
+    async def furnish_and_end(*arguments: Any) -> None:
+        await furnish(*arguments)
+        await end_gateway(how)
 
-    monkeypatch.setattr("tasks.scoring.sealed_capture", kill_first)
+    async def end_and_seal() -> object:
+        await end_gateway(how)
+        return await sealed()
+
+    if when == "before it is scored":
+        monkeypatch.setattr("tasks.scoring.sealed_capture", end_and_seal)
+    else:
+        monkeypatch.setattr(cell, "furnish", furnish_and_end)
     log = run(tmp_path, protocol="none", modes="honest", sandbox="docker", eval_limit=1)
-    assert log.status == "success", log.error
     assert metric(log, "unscored") == 1.0
     assert metric(log, "usefulness", "n") == 0
+    [sample] = log.samples or []
+    assert sample.scores is not None
+    assert "gateway" in str(sample.scores["control_outcome"].explanation)
