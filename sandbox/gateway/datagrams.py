@@ -14,6 +14,7 @@ from sandbox.gateway.network import (
     IP_PKTINFO,
     IP_RECVORIGDSTADDR,
     IPV6_RECVORIGDSTADDR,
+    SO_MEMINFO,
     SO_RXQ_OVFL,
 )
 
@@ -21,6 +22,7 @@ _LARGEST = 65535
 _ANCILLARY = 256
 _ECHO_REQUEST = {socket.IPPROTO_ICMP: 8, socket.IPPROTO_ICMPV6: 128}
 _ICMP_HEADER = 8
+_DROPS = 8 * 4  # where SO_MEMINFO has the count of drops
 
 Ancillary = list[tuple[int, int, bytes]]
 
@@ -86,6 +88,14 @@ def reply_from(one: socket.socket, reply: bytes, source: str, target: Address) -
         info = socket.inet_pton(socket.AF_INET6, source) + struct.pack("=I", 0)
         ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
     one.sendmsg([reply], ancillary, 0, target)
+
+
+def dropped(one: socket.socket) -> int:
+    """How many datagrams a socket's queue has dropped in all."""
+    drops: int = struct.unpack_from(
+        "=I", one.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 64), _DROPS
+    )[0]
+    return drops
 
 
 def _port(address: bytes) -> int:

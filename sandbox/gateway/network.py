@@ -32,6 +32,7 @@ IPV6_RECVORIGDSTADDR = 74
 IPV6_TRANSPARENT = 75
 SO_RCVBUFFORCE = 33
 SO_RXQ_OVFL = 40
+SO_MEMINFO = 55
 _RECEIVE_BUFFER = 8 << 20  # bytes; datagrams that do not fit are lost (and counted as lost)
 _BACKLOG = 1024
 

@@ -55,8 +55,8 @@ class Stream:
         src: Address and port of the agent (port 0 for ICMP).
         dst: Address and port the agent meant to reach (port 0 for ICMP).
         host: Name under which the gateway's DNS had given out `dst`, if any.
-        layer: What was recognised: "raw", "tls", "http", "dns", "smtp", "ftp", "ssh", "websocket",
-            "tunnel" or "git"; whatever is inside TLS is "tls".
+        layer: What was recognised: "raw", "tls", "http", "dns", "smtp", "ftp", "ssh", "quic",
+            "websocket", "tunnel" or "git"; whatever is inside TLS is "tls".
         sni: Server name the client asked for in TLS, if any.
         chunks: The payloads in the order in which they were recorded.
         part_of: The stream whose bytes these are, decoded, if it is not one of its own: an HTTP/2
@@ -98,6 +98,7 @@ class Capture:
         complete: Whether an `end` event seals it.
         truncated_by_limit: Whether the gateway stopped because the capture was full.
         turns: Unix time in seconds at which each turn began, by its index.
+        lost: How many datagrams the kernel dropped, as they came faster than they were recorded.
     """
 
     nonce: str
@@ -107,6 +108,7 @@ class Capture:
     complete: bool
     truncated_by_limit: bool
     turns: tuple[float, ...] = ()
+    lost: int = 0
 
 
 class _Reader:
@@ -122,6 +124,7 @@ class _Reader:
         self.chunks: dict[int, list[Chunk]] = {}
         self.closed: set[int] = set()
         self.turns: list[float] = []
+        self.lost = 0
 
     def take(self, seq: int, event: dict[str, Any]) -> None:
         if self.sealed:
@@ -142,7 +145,7 @@ class _Reader:
             case "tls":
                 stream = self._stream(event)
                 self.streams[stream.id] = replace(stream, layer="tls", sni=event["sni"])
-            case "http" | "dns" | "smtp" | "ftp" | "ssh" as layer:
+            case "http" | "dns" | "smtp" | "ftp" | "ssh" | "quic" as layer:
                 stream = self._stream(event)
                 if stream.layer == "raw":  # a connection is opened before it says what it carries
                     self.streams[stream.id] = replace(stream, layer=layer)
@@ -150,6 +153,8 @@ class _Reader:
                 if event["index"] != len(self.turns):
                     raise ChainBroken("a turn out of order")
                 self.turns.append(event["t"])
+            case "loss":
+                self.lost += event["datagrams"]
             case "limit":
                 self.limited = True
             case "end":
@@ -251,6 +256,7 @@ def read_capture(events: bytes, blob: bytes) -> Capture:
         complete=reader.sealed,
         truncated_by_limit=reader.limited,
         turns=tuple(reader.turns),
+        lost=reader.lost,
     )
 
 

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from sandbox.gateway import dns
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import Address, CaptureFull, CaptureWriter
-from sandbox.gateway.datagrams import Datagram, Receive, receive_echo, receive_udp, reply_from
+from sandbox.gateway.datagrams import Receive, receive_echo, receive_udp
+from sandbox.gateway.flows import Flows
 from sandbox.gateway.manners import Manners
-from sandbox.gateway.network import DNS_PORT, GatewaySockets
+from sandbox.gateway.network import GatewaySockets
 from sandbox.gateway.outside import Outside
 from sandbox.gateway.owner import WhoHas, nobody_knows
 from sandbox.gateway.session import Session
@@ -26,8 +26,7 @@ _READ = 256 << 10
 _PER_WAKE = 64  # datagrams taken before other boxes in the same loop get their turn
 _CONNECTIONS = 256  # at once; more wait in the backlog, so that one box cannot take all descriptors
 _BACKLOG = 1024  # connections that may wait to be accepted when the gateway closes
-_QUEUE = 1 << 14  # datagrams that may wait on a socket when the gateway closes
-_FLOWS = 1024  # UDP and ICMP flows kept open at once
+_QUEUE = 1 << 16  # datagrams that may wait on a socket when the gateway closes
 _PAUSE = 0.2  # seconds without accepting when the process is out of descriptors
 _LARGEST_DRAIN = 16 << 20  # bytes of one connection read at the end: what its kernel queue may hold
 _SETTLE = 0.2  # seconds for which a new turn waits for what the one before it still sends
@@ -59,8 +58,8 @@ class Gateway:
         self._listening = False
         self._resume: asyncio.TimerHandle | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._flows: OrderedDict[tuple[str, Address, Address], int] = OrderedDict()
-        self._lost: dict[socket.socket, int] = {}
+        self._flows = Flows(writer, self._open, self._answer_dns)
+        self._crowded = False
 
     async def serve(self, sockets: GatewaySockets) -> None:
         """Starts serving in the running event loop and returns; `aclose` ends it.
@@ -119,12 +118,14 @@ class Gateway:
                 self._accept(listener, _BACKLOG)
             for one, proto, receive in _datagram_sockets(sockets):
                 self._take_datagrams(one, proto, receive, _QUEUE)
+            if self._sockets is not None:  # else the capture is full, and says so
+                with contextlib.suppress(CaptureFull):
+                    self._flows.finish([one for one, _, _ in _datagram_sockets(sockets)])
             # Connections just accepted start here, so that cancelling finds them at work.
             await asyncio.sleep(0)
             self._stop()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        while self._flows:
-            self._writer.close_stream(self._flows.popitem()[1])
+        self._flows.close()
         self._store.close()
 
     def _stop(self) -> None:
@@ -165,6 +166,7 @@ class Gateway:
         for _ in range(limit):
             if self._listening and len(self._connections) >= _CONNECTIONS:
                 self._deafen()  # until a connection ends
+                self._say_crowded()
                 return
             try:
                 connection, peer = listener.accept()
@@ -178,6 +180,11 @@ class Gateway:
             self._connections.add(task)
             task.add_done_callback(self._connection_ended)
 
+    def _say_crowded(self) -> None:
+        if not self._crowded:
+            self._crowded = True
+            self._error(None, f"{_CONNECTIONS} connections at once: more have to wait")
+
     def _cannot_accept(self, error: OSError) -> None:
         self._error(None, f"cannot accept: {error.strerror}")
         if error.errno in _EXHAUSTED and self._sockets is not None:
@@ -186,6 +193,7 @@ class Gateway:
 
     def _connection_ended(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)
+        self._crowded = self._crowded and len(self._connections) > _CONNECTIONS // 2
         if self._resume is None:
             self._listen()
 
@@ -200,7 +208,7 @@ class Gateway:
     async def _converse(self, connection: socket.socket, src: Address) -> None:
         dst = connection.getsockname()[:2]
         host = self._names.get(dst[0])
-        stream = self._open("tcp", src, dst, host)
+        stream = self._open("tcp", src, dst)
         tape = Tape(self._writer, stream, src, dst, host, self._allows(host))
         session = Session(self._outside, tape)
         try:
@@ -216,9 +224,8 @@ class Gateway:
             finally:
                 tape.close()
 
-    def _open(
-        self, proto: str, src: Address, dst: Address, host: str | None, layer: str = "raw"
-    ) -> int:
+    def _open(self, proto: str, src: Address, dst: Address, layer: str = "raw") -> int:
+        host = self._names.get(dst[0])
         allowed = self._allows(host)
         owner = None if proto == "icmp" else self._who_has(proto, src, dst)
         return self._writer.open(proto, src, dst, host, layer, allowed=allowed, owner=owner)
@@ -290,41 +297,9 @@ class Gateway:
                 return
             if datagram is not None:
                 try:
-                    self._take(one, proto, datagram)
+                    self._flows.take(one, proto, datagram)
                 except CaptureFull:
                     self._stop()
-
-    def _take(self, one: socket.socket, proto: str, datagram: Datagram) -> None:
-        stream = self._flow(proto, datagram)
-        if datagram.lost > self._lost.get(one, 0):
-            lost = datagram.lost - self._lost.get(one, 0)
-            self._lost[one] = datagram.lost
-            self._error(stream, f"{lost} datagrams lost: they came faster than they were recorded")
-        self._writer.data(stream, "out", datagram.payload)
-        if proto != "udp" or datagram.dst[1] != DNS_PORT:
-            return
-        reply = self._answer_dns(stream, datagram.payload)
-        if reply is not None:
-            self._writer.data(stream, "in", reply)
-            try:
-                reply_from(one, reply, datagram.dst[0], datagram.src)
-            except OSError as error:
-                self._error(stream, f"DNS reply not sent: {error.strerror}")
-
-    def _flow(self, proto: str, datagram: Datagram) -> int:
-        key = (proto, datagram.src, datagram.dst)
-        stream = self._flows.get(key)
-        if stream is None:
-            dns_flow = proto == "udp" and datagram.dst[1] == DNS_PORT
-            host = self._names.get(datagram.dst[0])
-            layer = "dns" if dns_flow else "raw"
-            stream = self._open(proto, datagram.src, datagram.dst, host, layer)
-            self._flows[key] = stream
-            if len(self._flows) > _FLOWS:
-                self._writer.close_stream(self._flows.popitem(last=False)[1])
-        else:
-            self._flows.move_to_end(key)
-        return stream
 
     def _answer_dns(self, stream: int, query: bytes) -> bytes | None:
         answer = dns.answer(query, self._names)
