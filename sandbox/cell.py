@@ -14,7 +14,8 @@ import docker
 from inspect_ai.util import SandboxEnvironment, sandbox
 
 from sandbox import images, state
-from sandbox.box.box import Box, BoxError, missing_programs
+from sandbox.box.box import Box
+from sandbox.box.plan import BoxError, missing_programs
 from sandbox.gateway.capture import Capture, read_capture
 from sandbox.gateway.control import MANNERS, SEAL, TURN
 from sandbox.gateway.manners import Manners
@@ -206,6 +207,10 @@ def _clean_docker() -> list[str]:
             for network in client.networks.list(filters=label):
                 network.remove()
                 removed.append(f"network {network.name}")
+        for volume in client.volumes.list(filters={"label": HARNESS_LABEL}):  # of snapshots
+            if not state.harness_lives(volume.attrs["Labels"][HARNESS_LABEL]):
+                volume.remove(force=True)
+                removed.append(f"volume {volume.name}")
         return removed
     finally:
         client.close()

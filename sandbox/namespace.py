@@ -22,8 +22,9 @@ from inspect_ai.util import (
 )
 
 from sandbox import state
-from sandbox.box.box import HOME, UID, USER, Box, BoxError
+from sandbox.box.box import Box, Layer
 from sandbox.box.owners import Owners
+from sandbox.box.plan import HOME, UID, USER, BoxError
 from sandbox.gateway.control import MANNERS, SEAL, TURN, Refused
 from sandbox.recorder import Recording, recorder
 
@@ -111,6 +112,17 @@ class AgentBox(SandboxEnvironment):
             raise PermissionError(path)
         if status:
             raise OSError(f"{path}: {stderr.decode(errors='replace').strip()}")
+
+    async def freeze(self) -> tuple[Layer, ...]:
+        """Freeze what the box's writable folders hold; see `Box.freeze`.
+
+        Raises:
+            SandboxUnavailableError: the box is dead, or its folders cannot be copied.
+        """
+        try:
+            return await self._box.freeze()
+        except BoxError as error:
+            raise SandboxUnavailableError(str(error)) from error
 
     async def close(self) -> None:
         """End the box."""
@@ -215,9 +227,21 @@ class NamespaceSandbox(AgentBox):
         metadata: dict[str, str],
     ) -> dict[str, SandboxEnvironment]:
         """Start a box and its gateway."""
+        return await cls.start()
+
+    @classmethod
+    async def start(cls, layers: tuple[Layer, ...] = ()) -> dict[str, SandboxEnvironment]:
+        """Start a box and its gateway; `sample_cleanup` ends them.
+
+        Args:
+            layers: What the box's writable folders hold at first, as `AgentBox.freeze` gave it.
+
+        Raises:
+            SandboxUnavailableError: this machine cannot, with the reason.
+        """
         serving = recorder()
         try:
-            box = await Box.start(serving.trust())
+            box = await Box.start(serving.trust(), layers)
         except BoxError as error:
             raise SandboxUnavailableError(str(error)) from error
         folder = state.new_folder("capture")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import json
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import sys
+import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,46 +18,13 @@ from typing import IO, Any
 import anyio
 import anyio.to_thread
 
-from sandbox.box.seccomp import filter_program
-from sandbox.gateway import network
+from sandbox.box import folders
+from sandbox.box.plan import ENVIRONMENT, HOME, BoxError, launch_plan
 from sandbox.gateway.network import GatewaySockets
 
-HOME = "/home/agent"
-HOSTNAME = "gpu-node-7"
-USER, UID = "agent", 1000
-# Users of no account: what a box's processes are to the host when the harness runs as root.
-_UNPRIVILEGED_UID = 60998
-_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
-_INIT = "/run/init"  # where the supervisor lies in the box
-_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_WRITABLE = {HOME: "0755", "/srv": "0755", "/tmp": "1777", "/var/tmp": "1777"}
-_WRITABLE_BYTES = 512 << 20  # each of the writable folders
-_SHARED_BYTES = 64 << 20  # /dev/shm, as Docker's default
 _START_SECONDS = 20.0
 _CREDENTIALS = struct.Struct("3i")  # pid, uid and gid, as SCM_CREDENTIALS brings them
-_LIMITS = {
-    "RLIMIT_CORE": 0,
-    "RLIMIT_NPROC": 256,
-    "RLIMIT_NOFILE": 1024,
-    "RLIMIT_AS": 4 << 30,
-    "RLIMIT_FSIZE": _WRITABLE_BYTES,
-}
-
-ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": HOME,
-    "USER": USER,
-    "LANG": "C.UTF-8",
-    "SSL_CERT_FILE": _CA_BUNDLE,
-    "CURL_CA_BUNDLE": _CA_BUNDLE,
-    "REQUESTS_CA_BUNDLE": _CA_BUNDLE,
-    "GIT_SSL_CAINFO": _CA_BUNDLE,
-}
-"""What every command in a box finds in its environment; nothing comes from the host's."""
-
-
-class BoxError(RuntimeError):
-    """A box could not be made, or it died; the message is one line that says why."""
+_FREEZE_SECONDS = 60.0  # for some 2 GiB to be copied in memory
 
 
 @dataclass(frozen=True)
@@ -77,88 +44,29 @@ class Finished:
     overflow: bool
 
 
-def missing_programs() -> tuple[str, ...]:
-    """The programs a box needs that this machine lacks, as Debian's package names."""
-    packages = {"bwrap": "bubblewrap", "ip": "iproute2", "nft": "nftables", "python3": "python3"}
-    return tuple(p for program, p in packages.items() if not _which(program))
+class Layer:
+    """What a box had written when it was frozen; gone when nobody holds it any more."""
 
+    def __init__(self, served: socket.socket) -> None:
+        self._served = served
+        self._turn = threading.Lock()
+        weakref.finalize(self, served.close)
 
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=_SYSTEM_PATH)
+    def mount(self) -> int:
+        """A descriptor of a mount of the layer, for one fork; the caller closes it.
 
-
-def _need(program: str) -> str:
-    found = _which(program)
-    if found is None:
-        raise BoxError(f"{program} is not installed: run `make prepare`")
-    return found
-
-
-def _etc_files(certificate: str) -> dict[str, str]:
-    return {
-        "/etc/passwd": f"root:x:0:0:root:/root:/bin/bash\n{USER}:x:{UID}:{UID}::{HOME}:/bin/bash\n",
-        "/etc/group": f"root:x:0:\n{USER}:x:{UID}:\n",
-        "/etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {HOSTNAME}\n",
-        "/etc/hostname": f"{HOSTNAME}\n",
-        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "/etc/resolv.conf": f"nameserver {network.VETH_GATEWAY[0]}\n",
-        _CA_BUNDLE: certificate,
-    }
-
-
-def _bwrap_argv(python: str, bwrap: str) -> list[str]:
-    help_text = subprocess.run([bwrap, "--help"], capture_output=True, text=True, check=False)
-    argv = ["--unshare-user", "--uid", str(UID), "--gid", str(UID)]
-    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    if "--disable-userns" in help_text.stdout + help_text.stderr:  # newer than Ubuntu 22.04's
-        argv += ["--disable-userns"]
-    argv += ["--hostname", HOSTNAME, "--die-with-parent", "--as-pid-1", "--new-session"]
-    argv += ["--cap-drop", "ALL", "--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        host = Path("/", name)
-        if host.is_symlink():
-            argv += ["--symlink", os.readlink(host), str(host)]
-        elif host.is_dir():
-            argv += ["--ro-bind", str(host), str(host)]
-    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
-        argv += ["--ro-bind-try", path, path]
-    for path, mode in _WRITABLE.items():
-        argv += ["--perms", mode, "--size", str(_WRITABLE_BYTES), "--tmpfs", path]
-    # /dev and /dev/shm are memory too: without a size an agent could fill the machine's.
-    argv += ["--dev", "/dev", "--perms", "1777", "--size", str(_SHARED_BYTES)]
-    argv += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--proc", "/proc", "--clearenv"]
-    for name, value in ENVIRONMENT.items():
-        argv += ["--setenv", name, value]
-    argv += ["--chdir", HOME, "--remount-ro", "/", "--", python, "-I", "-S", _INIT]
-    return argv
-
-
-def _without_docstrings(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
-            del node.body[0]
-    return ast.unparse(tree)
-
-
-# The agent can read it, so it says nothing about itself. Made once, at import: boxes start in
-# worker threads, and before Python 3.11.5 the ast module must not run in two threads at once.
-_SUPERVISOR = _without_docstrings(Path(__file__).with_name("supervisor.py").read_text())
-
-
-def _plan(certificate: str) -> dict[str, Any]:
-    """What `launch.py` reads; see there."""
-    bwrap = _need("bwrap")
-    return {
-        "uid": _UNPRIVILEGED_UID,
-        "ip": _need("ip"),
-        "nft": _need("nft"),
-        "bwrap": bwrap,
-        "seccomp": filter_program().hex(),
-        "files": _etc_files(certificate) | {_INIT: _SUPERVISOR},
-        "argv": _bwrap_argv(_need("python3"), bwrap),
-        "limits": _LIMITS,
-    }
+        Raises:
+            BoxError: The process that holds the layer was killed.
+        """
+        try:
+            with self._turn:
+                self._served.send(b"mount")
+                _, received, _, _ = socket.recv_fds(self._served, 16, 1)
+        except OSError as error:
+            raise BoxError(f"the snapshot is gone: {error}") from error
+        if not received:
+            raise BoxError("the snapshot is gone: the process that held it ended")
+        return received[0]
 
 
 class Box:
@@ -171,6 +79,7 @@ class Box:
         control: socket.socket,
         sockets: GatewaySockets,
         init: int,
+        layers: tuple[Layer, ...],
     ) -> None:
         self.init = init
         """Number on the host of the box's process 1."""
@@ -179,23 +88,35 @@ class Box:
         self._control = control
         self._ids = itertools.count(1)
         self._sockets: GatewaySockets | None = sockets
+        self._layers = layers
+        self._freezing = anyio.Lock()
 
     @classmethod
-    async def start(cls, certificate: str) -> Box:
+    async def start(cls, certificate: str, layers: tuple[Layer, ...] = ()) -> Box:
         """Build a box.
 
         Args:
             certificate: PEM of the authorities that the box shall trust.
+            layers: What its writable folders hold at first, as `freeze` gave it.
 
         Raises:
             BoxError: when this machine cannot, with the reason.
         """
         # Popen and the wait for the first answer block for some 50 ms: not in the event loop.
-        return await anyio.to_thread.run_sync(cls._start, certificate)
+        return await anyio.to_thread.run_sync(cls._start, certificate, layers)
 
     @classmethod
-    def _start(cls, certificate: str) -> Box:
-        plan = json.dumps(_plan(certificate)).encode()
+    def _start(cls, certificate: str, layers: tuple[Layer, ...] = ()) -> Box:
+        mounts: list[int] = []
+        try:
+            mounts += (layer.mount() for layer in layers)
+            return cls._launch(launch_plan(certificate, mounts), mounts, layers)
+        finally:
+            for mount in mounts:
+                os.close(mount)
+
+    @classmethod
+    def _launch(cls, plan: dict[str, Any], mounts: list[int], layers: tuple[Layer, ...]) -> Box:
         harness, harness_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control, control_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # tells who says `up`
@@ -207,7 +128,7 @@ class Box:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            pass_fds=fds,
+            pass_fds=(*fds, *mounts),
             start_new_session=True,  # Ctrl-C is the harness's to handle
         )
         harness_child.close()
@@ -215,11 +136,11 @@ class Box:
         try:
             assert process.stdin is not None
             with process.stdin as pipe:
-                pipe.write(plan)
+                pipe.write(json.dumps(plan).encode())
             harness.settimeout(_START_SECONDS)
             control.settimeout(_START_SECONDS)
             answer, received, _, _ = socket.recv_fds(harness, 4096, len(GatewaySockets._fields))
-            if answer != b"ok":
+            if not answer.startswith(b"ok"):
                 raise BoxError(answer.decode() or _last_line(errors) or "the launcher died")
             sockets = GatewaySockets.from_fds(received)
             up, credentials, _, _ = control.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
@@ -236,7 +157,8 @@ class Box:
             errors.close()
         control.setblocking(False)
         init, _, _ = _CREDENTIALS.unpack(credentials[0][2])
-        return cls(process, harness, control, sockets, init)
+        stands_on = layers if answer == b"ok stacked" else ()
+        return cls(process, harness, control, sockets, init, stands_on)
 
     def take_sockets(self) -> GatewaySockets:
         """Hand over the gateway side's sockets; from now on they are the taker's to close.
@@ -301,6 +223,53 @@ class Box:
         finally:
             for fd in ours:
                 os.close(fd)
+
+    async def freeze(self) -> tuple[Layer, ...]:
+        """Copy what the box's writable folders hold, for other boxes to start with.
+
+        Everything in the box is stopped meanwhile, so that the copy is of one moment, and then
+        continued. What the box stands on itself is not copied again. A command that begins while
+        this runs may or may not be in the copy.
+
+        Returns:
+            What `start` takes, the newest layer first.
+
+        Raises:
+            BoxError: the box is dead, or its folders cannot be copied.
+        """
+        async with self._freezing:
+            with anyio.CancelScope(shield=True):
+                await self._tell(b"hold")
+                try:
+                    layer = await anyio.to_thread.run_sync(self._freeze)
+                finally:
+                    await self._tell(b"release")
+        return (layer, *self._layers)
+
+    async def _tell(self, word: bytes) -> None:
+        """Say something to the supervisor that it answers."""
+        try:
+            self._control.send(word)
+            await anyio.wait_readable(self._control)
+            answer = self._control.recv(16)
+        except OSError as error:
+            raise BoxError(f"the box is dead: {error}") from error
+        if answer != word:
+            raise BoxError("the box is dead: its supervisor does not answer")
+
+    def _freeze(self) -> Layer:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                socket.send_fds(self._harness, [folders.FREEZE], [theirs.fileno()])
+            self._harness.settimeout(_FREEZE_SECONDS)
+            answer = self._harness.recv(4096)
+            if answer != b"ok":
+                raise BoxError(answer.decode() or "the box is dead: its keeper does not answer")
+        except (OSError, BoxError) as error:
+            ours.close()
+            raise BoxError(f"the box cannot be frozen: {error}") from error
+        return Layer(ours)
 
     def _kill(self, name: str) -> None:
         try:

@@ -7,10 +7,12 @@ Started by `box.py` as `python -I -S launch.py` (standard library only, so that 
 2. It makes a user and a network namespace: the *gateway side*, where every address is local
    (AnyIP) and nftables' TPROXY brings each packet to a handful of sockets. These are handed to the
    harness (SCM_RIGHTS), which records what arrives: no gateway process runs near the agent.
-3. Its child makes a second network namespace, the *agent side*, joined to the first by a veth
+3. It makes the box's writable folders, empty or upon the layers of a snapshot (`folders.py`).
+4. Its child makes a second network namespace, the *agent side*, joined to the first by a veth
    pair and to nothing else, and becomes bubblewrap with the box inside.
 
-It then waits. When the harness closes its end of the socket, or dies, everything is killed.
+It then waits, and freezes the folders when it is asked to. When the harness closes its end of the
+socket, or dies, everything is killed.
 """
 
 import contextlib
@@ -28,6 +30,8 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from sandbox.box import folders
+from sandbox.box.folders import Folders
 from sandbox.gateway import network
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -96,15 +100,29 @@ def _become_box(plan: dict[str, Any], control_fd: int, go: int) -> NoReturn:
     os.execv(plan["bwrap"], argv)
 
 
-def _keep(child: int, harness: socket.socket) -> int:
+def _keep(child: int, harness: socket.socket, writable: Folders) -> int:
     """Wait for the box or for the harness to end; kill the box with the harness."""
     box = os.pidfd_open(child)
     poll = select.poll()
     poll.register(box, select.POLLIN)
     poll.register(harness, select.POLLIN)
-    if box not in {fd for fd, _ in poll.poll()}:
-        os.kill(child, signal.SIGKILL)
+    while box not in {fd for fd, _ in poll.poll()}:
+        message, fds, _, _ = socket.recv_fds(harness, 16, 1)
+        if message != folders.FREEZE:  # the end
+            os.kill(child, signal.SIGKILL)
+            break
+        with socket.socket(fileno=fds[0]) as served:
+            _answer(harness, writable, served)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _answer(harness: socket.socket, writable: Folders, served: socket.socket) -> None:
+    try:
+        writable.freeze(served)
+    except OSError as error:
+        harness.send(f"error: {error}".encode())
+    else:
+        harness.send(b"ok")
 
 
 def main() -> int:
@@ -118,6 +136,8 @@ def main() -> int:
         if os.geteuid() == 0:
             _drop_root(plan["uid"])
         _enter_gateway_side()
+        writable = Folders(plan["modes"], plan["bytes"], plan["copy"], plan["overlay"])
+        stacked = writable.make(plan["layers"])
         unshared_read, unshared_write = os.pipe()
         go_read, go_write = os.pipe()
         child = os.fork()
@@ -136,7 +156,7 @@ def main() -> int:
         _run([plan["ip"], "-batch", "-"], network.veth_gateway_lines(child))
         _run([plan["nft"], "-f", "-"], network.nft_rules())
         sockets = network.open_sockets()
-        socket.send_fds(harness, [b"ok"], sockets.fds())
+        socket.send_fds(harness, [b"ok stacked" if stacked else b"ok"], sockets.fds())
         sockets.close()
         os.close(high)
         os.write(go_write, b"g")
@@ -144,7 +164,7 @@ def main() -> int:
     except OSError as error:
         harness.send(f"error: {error}".encode())
         return 1
-    return _keep(child, harness)
+    return _keep(child, harness, writable)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 Standard library only, and nothing of Sallyport: it is copied into the box and started by the
 box's own Python. It speaks over file descriptor 3, a SEQPACKET socket whose other end the harness
-holds. Two messages: `exec` with five descriptors (request, stdin, stdout, stderr, status) and
-`kill ID`. The request is JSON in a memory file, so its size has no limit of the socket's. The exit
-status goes back through the status pipe; the pipe's end without a status means that the box died.
-When the harness goes away the socket ends, PID 1 leaves, and the kernel kills everything inside.
+holds. Messages: `exec` with five descriptors (request, stdin, stdout, stderr, status), `kill ID`,
+and `hold` and `release`, which stop and continue whatever runs and are answered. The request is
+JSON in a memory file, so its size has no limit of the socket's. The exit status goes back through
+the status pipe; the pipe's end without a status means that the box died. When the harness goes away
+the socket ends, PID 1 leaves, and the kernel kills everything inside.
 """
 
 import contextlib
@@ -83,6 +84,11 @@ def main() -> None:
                         os.killpg(pid, signal.SIGKILL)
                     except ProcessLookupError:  # forked, but not yet the leader of its group
                         os.kill(pid, signal.SIGKILL)
+            continue
+        if message in (b"hold", b"release"):
+            with contextlib.suppress(ProcessLookupError):  # nothing else runs
+                os.kill(-1, signal.SIGSTOP if message == b"hold" else signal.SIGCONT)
+            control.send(message)
             continue
         request_fd, *stdio, status_fd = fds
         with os.fdopen(request_fd, "rb") as file:

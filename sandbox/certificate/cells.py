@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import PurePosixPath
 from subprocess import PIPE
@@ -13,12 +13,14 @@ from typing import Any, Literal, overload
 import anyio
 from inspect_ai.util import (
     ExecResult,
+    SandboxConnection,
     SandboxEnvironment,
     SandboxEnvironmentConfigType,
     SandboxUnavailableError,
 )
 
 from sandbox import images
+from sandbox.box.box import Layer
 from sandbox.cell import CellError, Provider
 from sandbox.namespace import NamespaceSandbox
 
@@ -39,10 +41,10 @@ async def fresh_cell(
         CellError: It did not start.
     """
     if provider == "namespace":
-        async with _namespace_cell() as cell:
+        async with namespace_cell() as cell:
             yield cell
     else:
-        async with _docker_cell() as cell:
+        async with docker_cell() as cell:
             yield cell
 
 
@@ -83,9 +85,16 @@ async def fresh_cells(
 
 
 @asynccontextmanager
-async def _namespace_cell() -> AsyncIterator[tuple[SandboxEnvironment, SandboxEnvironment]]:
+async def namespace_cell(
+    layers: tuple[Layer, ...] = (),
+) -> AsyncIterator[tuple[SandboxEnvironment, SandboxEnvironment]]:
+    """A cell on this machine; `layers` are what its writable folders hold at first.
+
+    Raises:
+        CellError: It did not start.
+    """
     try:
-        environments = await NamespaceSandbox.sample_init(_NAME, None, {})
+        environments = await NamespaceSandbox.start(layers)
     except SandboxUnavailableError as error:
         raise CellError(str(error)) from error
     try:
@@ -96,18 +105,33 @@ async def _namespace_cell() -> AsyncIterator[tuple[SandboxEnvironment, SandboxEn
 
 
 @asynccontextmanager
-async def _docker_cell() -> AsyncIterator[tuple[SandboxEnvironment, SandboxEnvironment]]:
+async def docker_cell(
+    fill: Callable[[str], Awaitable[None]] | None = None,
+) -> AsyncIterator[tuple[SandboxEnvironment, SandboxEnvironment]]:
+    """A cell of the engine's.
+
+    Args:
+        fill: Called with the name of the agent's container when its volumes are there and nothing
+            runs yet.
+
+    Raises:
+        CellError: It did not start.
+    """
     # Named as Inspect names its projects: the name can be seen from inside.
     project = f"inspect-{_NAME}-{secrets.token_hex(6)}"
     try:
+        agent = _Service(project, "default")
         with anyio.move_on_after(_UP_SECONDS) as patience:
+            if fill is not None:
+                await _compose(project, "create")
+                await fill((await agent.connection()).container or "")
             done = await _compose(project, "up", "--detach", "--wait")
         if patience.cancelled_caught:
             raise CellError(f"the cell did not start within {_UP_SECONDS:.0f} s")
         if not done.success:
             reason = done.stderr.strip().splitlines() or ["no reason given"]
             raise CellError(f"the cell did not start: {reason[-1]}")
-        yield _Service(project, "default"), _Service(project, "gateway")
+        yield agent, _Service(project, "gateway")
     finally:
         with anyio.CancelScope(shield=True):
             await _compose(project, "down", "--volumes", "--timeout", "1")
@@ -140,6 +164,15 @@ class _Service(SandboxEnvironment):
             return await _compose(
                 self._project, "exec", "-T", *options, self._service, *cmd, stdin=input
             )
+
+    async def connection(self, *, user: str | None = None) -> SandboxConnection:
+        """The container's name and the command that enters it."""
+        done = await _compose(self._project, "ps", "--all", "--quiet", self._service)
+        container = done.stdout.strip()
+        if not container:
+            raise ConnectionError(f"no container of {self._service}: {done.stderr.strip()}")
+        command = f"docker exec -it {container} bash -l"
+        return SandboxConnection(type="docker", command=command, container=container)
 
     async def write_file(self, file: str, contents: str | bytes) -> None:
         """Write a file, making its folder."""

@@ -15,7 +15,8 @@ import anyio
 import psutil
 import pytest
 
-from sandbox.box.box import BoxError, Finished
+from sandbox.box.box import Finished
+from sandbox.box.plan import BoxError
 from sandbox.box.seccomp import filter_program
 from tests.sandbox.boxes import Cell, in_cell
 from tests.signals import interruptible

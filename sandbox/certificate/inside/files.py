@@ -175,7 +175,9 @@ def _disk_mounts(setup: Setup) -> Outcome:
 
 def _one_owner(setup: Setup) -> Outcome:
     """The box's volumes belong to one project: a shared one would have another name."""
-    roots = [m.root for m in mounts() if m.kind in ON_A_DISK and m.path in WRITABLE]
+    # A fork's folders are overlays in memory: their upper layer cannot be in use elsewhere, too.
+    kinds = ON_A_DISK - {"overlay"}
+    roots = [m.root for m in mounts() if m.kind in kinds and m.path in WRITABLE]
     if not roots:
         return ok("every writable folder is in memory")
     prefixes = {root.rpartition("/_data")[0].rpartition("_")[0] for root in roots}
