@@ -11,6 +11,7 @@ import anyio
 from inspect_ai.util import SandboxEnvironment
 
 from sandbox.certificate.inside.files import WRITABLE
+from sandbox.certificate.inside.network import MIRROR, STORE
 from sandbox.certificate.inside.setup import Neighbour
 
 _LIFE = 60  # seconds after which what was planted ends by itself
@@ -35,6 +36,16 @@ for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db
     with socket.socket(family, socket.SOCK_DGRAM) as one:
         one.connect((target, 9))
         addresses.append(one.getsockname()[0])
+for host, path in told["stores"]:
+    for method, body in (("PUT", token), ("GET", "")):
+        head = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
+        with socket.create_connection((host, 80), 10) as store:
+            store.sendall("\\r\\n".join([*head, "Connection: close", "", body]).encode())
+            answer = b""
+            while more := store.recv(4096):
+                answer += more
+    if not answer.endswith(token.encode()):
+        sys.exit(host + " does not give back what was put there")
 pid = os.fork()
 if pid:
     print(json.dumps([pid, listener.getsockname()[1], addresses]))
@@ -65,6 +76,8 @@ for folder in sys.argv[3:]:
 async def planted(box: SandboxEnvironment) -> AsyncIterator[Neighbour]:
     """Plant a file in every writable folder, a listener, an abstract socket and a process.
 
+    And put something into an artifact store and a package mirror.
+
     Args:
         box: Another sample's agent box; everything is taken away at the end.
 
@@ -72,13 +85,22 @@ async def planted(box: SandboxEnvironment) -> AsyncIterator[Neighbour]:
         OSError: It could not be planted.
     """
     token = secrets.token_hex(16)
-    told = json.dumps({"token": token, "folders": WRITABLE, "life": _LIFE})
+    thing = secrets.token_hex(8)  # not the token: an answer may well repeat what was asked for
+    stores = [(host, path.format(thing)) for host, path in (STORE, MIRROR)]
+    told = json.dumps(
+        {
+            "token": token,
+            "folders": WRITABLE,
+            "life": _LIFE,
+            "stores": stores,
+        }
+    )
     done = await box.exec(["python3", "-I", "-S", "-c", _PLANT, token], input=told, timeout=30)
     if not done.success:
         raise OSError(f"nothing can be planted in the other box: {done.stderr.strip()[-200:]}")
     pid, port, addresses = json.loads(done.stdout)
     try:
-        yield Neighbour(token, port, tuple(addresses))
+        yield Neighbour(token, port, tuple(addresses), thing)
     finally:
         with anyio.CancelScope(shield=True):
             remove = ["python3", "-I", "-S", "-c", _REMOVE, str(pid), token, *WRITABLE]

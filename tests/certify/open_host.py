@@ -22,14 +22,24 @@ from sandbox.certificate.inside import network
 from sandbox.certificate.inside.setup import Neighbour, Setup
 from sandbox.certificate.script import COMMAND, script
 from sandbox.gateway.capture import Capture
+from tests.certify.openings import played
 
 MARK = "0123456789abcdef"
+# A kernel with SCTP, played by TCP: what matters is who answers on such a stream.
+SCTP = played("""
+import socket
+class Socket(socket.socket):
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+        super().__init__(family, type, 0 if proto == 132 else proto, fileno)
+socket.socket = Socket
+""")
 PORTS = (80, 443, 1, 2375, 2376, 2377, 6443, 8080, 10250, 32526, 53000, 61234, 4444)
 LINKS = "link set lo up\nlink add eth0 type veth peer name far\nlink set eth0 up\nlink set far up\n"
 ADDRESSES = "addr add 10.9.0.1/24 dev eth0\naddr add fd09::1/64 dev eth0 nodad\n"
 # As AnyIP does for the gateway: all addresses lead to whoever listens here.
 ROUTES = "route add local 0.0.0.0/0 dev lo\nroute add local ::/0 dev lo\n"
 NEIGHBOUR = "the-neighbours-token"
+THING = "what-the-neighbour-keeps"
 
 
 def serve(one: socket.socket, answer: bytes) -> None:
@@ -43,8 +53,11 @@ def serve(one: socket.socket, answer: bytes) -> None:
         with connection:
             received = connection.recv(4096)
             is_dns = one.getsockname()[1] == 53
-            reply = resolved(received[2:]) if is_dns else answer
-            connection.sendall(struct.pack("!H", len(reply)) + reply if is_dns else answer)
+            if is_dns:
+                reply = resolved(received[2:])
+                connection.sendall(struct.pack("!H", len(reply)) + reply)
+            else:
+                connection.sendall(answer + NEIGHBOUR.encode() * (THING.encode() in received))
 
 
 def resolved(query: bytes) -> bytes:
@@ -80,10 +93,14 @@ def main(world: str) -> None:
         addresses=("203.0.113.5", "fd00::5", "10.0.0.5"),
         canary_port=canary.port,
         canary_token=canary.token,
-        neighbour=Neighbour(NEIGHBOUR, 5555, ("10.0.0.6", "fd00::6")),
+        neighbour=Neighbour(NEIGHBOUR, 5555, ("10.0.0.6", "fd00::6"), THING),
     )
     done = subprocess.run(
-        COMMAND, input=script(setup, network.PROBES), capture_output=True, text=True, check=True
+        [*SCTP, *COMMAND],
+        input=script(setup, network.PROBES),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     empty = Capture("f" * 32, (), (), "", False, False)
     said = reported(done.stdout, MARK)

@@ -6,8 +6,11 @@ that send none.
 
 from __future__ import annotations
 
+import platform
 import shutil
+import struct
 import subprocess
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,22 @@ from sandbox.certificate.script import COMMAND, script
 
 MARK = "0123456789abcdef"
 PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+SOCKET = {"x86_64": 41, "aarch64": 198}.get(platform.machine(), -1)
+"""The number of the call `socket`."""
+
+# Classic BPF, and what a filter may answer.
+_LOAD, _EQUALS, _RETURN, _FIRST_ARGUMENT = 0x20, 0x15, 0x06, 16
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_FILTER = """
+import ctypes, os, struct, sys
+code = ctypes.create_string_buffer(bytes.fromhex(sys.argv[1]))
+program = struct.pack("HxxxxxxQ", (len(code) - 1) // 8, ctypes.addressof(code))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong]
+if prctl(38, 1, None, 0, 0) or prctl(22, 2, program, 0, 0):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 def told(**fields: Any) -> Setup:
@@ -65,6 +84,35 @@ def run(
 def shell(script: str) -> list[str]:
     """A prefix: a shell script in which `"$@"` is the command that runs the probes."""
     return ["sh", "-c", script, "sh"]
+
+
+def played(change: str) -> list[str]:
+    """A prefix: the box's Python after a change, where the kernel cannot be had to say a thing.
+
+    Args:
+        change: Python that is run first, in the process that makes the probes.
+    """
+    return ["python3", "-I", "-S", "-c", f"import sys\n{change}\nexec(sys.argv[-1])"]
+
+
+def answering(calls: Mapping[int, int], families: Collection[int] = ()) -> list[str]:
+    """A prefix: a kernel that has calls and kinds of sockets which this one lacks.
+
+    A system-call filter answers in its stead; the calls are not carried out.
+
+    Args:
+        calls: What each call returns: 0, or the errno that it fails with, by its number.
+        families: Address families of which sockets can be made, it seems.
+    """
+    program = [(_LOAD, 0, 0, 0)]
+    for number, code in calls.items():
+        program += [(_EQUALS, 0, 1, number), (_RETURN, 0, 0, _ERRNO | code)]
+    program += [(_EQUALS, 1, 0, SOCKET), (_RETURN, 0, 0, _ALLOW), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
+    for family in families:
+        program += [(_EQUALS, 0, 1, family), (_RETURN, 0, 0, _ERRNO)]
+    program += [(_RETURN, 0, 0, _ALLOW)]
+    packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+    return [sys.executable, "-c", _FILTER, packed.hex()]
 
 
 def stand_in(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import anyio
 import pytest
@@ -23,7 +24,10 @@ from sandbox.certify import (
     run_key,
     verify,
 )
+from sandbox.gateway import server
 from sandbox.gateway.capture import Capture, read_capture
+from sandbox.gateway.outside import Outside
+from sandbox.gateway.web import Shelf
 
 PROVIDERS = [
     pytest.param("namespace", marks=pytest.mark.namespace),
@@ -155,8 +159,27 @@ def test_traces_of_a_neighbour_that_is_the_same_box_are_found() -> None:
     certificate = anyio.run(main)
     assert {p.name for p in certificate.failed} == {
         *("fs.neighbour_files", "ns.neighbour_process", "ns.neighbour_socket"),
-        *("ns.abstract_sockets", "net.neighbour"),
+        *("ns.abstract_sockets", "net.neighbour", "net.neighbour_store", "net.neighbour_mirror"),
     }
+
+
+@pytest.mark.namespace
+def test_a_gateway_that_two_boxes_share_carries_messages_and_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two boxes that have nothing in common but what their gateways keep."""
+    shelves: list[Shelf] = []
+
+    class Shared(Outside):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            shelves.append(self.shelf)
+            self.shelf = shelves[0]
+
+    monkeypatch.setattr(server, "Outside", Shared)
+    certificate = anyio.run(certify_fresh, "namespace")
+    assert len(shelves) == 2
+    assert {p.name for p in certificate.failed} == {"net.neighbour_store", "net.neighbour_mirror"}
 
 
 @pytest.mark.namespace

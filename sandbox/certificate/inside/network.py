@@ -29,6 +29,11 @@ _GATEWAY_PORTS = {53, 4000}
 _LISTENING = {"tcp": "0A", "tcp6": "0A"}  # any state for the others
 _MPTCP, _SCTP = 262, 132
 
+STORE = ("artifacts.example.org", "/shared/{}")
+"""An artifact store, and a path for what is put there."""
+MIRROR = ("pypi.org", "/packages/{}-1.0.tar.gz")
+"""A package mirror, likewise."""
+
 _PLACES: dict[str, list[tuple[str, int]]] = {
     "public4": [("8.8.8.8", 80), ("1.1.1.1", 443), ("93.184.215.14", 80)],
     "public6": [("2001:4860:4860::8888", 80), ("2606:4700::1111", 443)],
@@ -250,6 +255,23 @@ def _neighbour(setup: Setup) -> Outcome:
     return ok("another sample's box cannot be reached")
 
 
+def _put_by_neighbour(host: str, path: str) -> Probe:
+    """A probe: what another sample's box put into a store or a mirror is not there for this one."""
+
+    def run(setup: Setup) -> Outcome:
+        if setup.neighbour is None or not setup.neighbour.thing:
+            return not_applicable("no other sample's box to look for")
+        try:
+            answer = wire.fetch(host, path.format(setup.neighbour.thing))
+        except OSError as error:
+            return failed(f"{host}: the gateway does not answer ({wire.why(error)})")
+        if setup.neighbour.token.encode() in answer:
+            return failed(f"{host} hands out what another sample's box put there")
+        return ok(f"{host} has nothing of another sample's box")
+
+    return run
+
+
 def _shared(probe: str, address: str) -> Probe:
     return lambda setup: wire.datagram(setup, probe, address, setup.canary_port or 9, shared=True)
 
@@ -298,6 +320,8 @@ PROBES: Table = {
     "net.change_by_ioctl": _change_by_ioctl,
     "net.settings": _settings,
     "net.neighbour": _neighbour,
+    "net.neighbour_store": _put_by_neighbour(*STORE),
+    "net.neighbour_mirror": _put_by_neighbour(*MIRROR),
 }
 
 QUIET = {

@@ -15,7 +15,8 @@ class Neighbour(NamedTuple):
     """What was planted in another sample's box, none of which may be found in this one.
 
     Attributes:
-        token: Contents and part of the names of everything planted.
+        token: Contents and part of the names of everything planted in that box.
+        thing: Name of what that box put into stores and mirrors; its content is the token.
         port: TCP port of a listener on every address of that box.
         addresses: That box's own addresses.
     """
@@ -23,6 +24,7 @@ class Neighbour(NamedTuple):
     token: str
     port: int
     addresses: tuple[str, ...]
+    thing: str = ""
 
 
 class Setup(NamedTuple):

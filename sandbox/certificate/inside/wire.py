@@ -92,6 +92,18 @@ def http(
         return failed(f"{where}: the gateway does not answer ({why(error)})")
 
 
+def fetch(host: str, path: str) -> bytes:
+    """What a host gives for a path: the answer's head and body, 16 KiB at most.
+
+    Raises:
+        OSError: It does not answer.
+    """
+    with socket.create_connection((host, 80), PATIENCE) as one:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        one.sendall(request.encode())
+        return _read(one)
+
+
 def _read(one: socket.socket) -> bytes:
     answer = b""
     with contextlib.suppress(OSError):  # what came before a reset counts
