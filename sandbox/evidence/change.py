@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sandbox.evidence.decode import Blob, starts_container
 from sandbox.evidence.index import Index
 from sandbox.evidence.keys import BLOCK, cancelled, constants, sums, unkey
-from sandbox.evidence.noise import is_text, repeats, share
+from sandbox.evidence.noise import is_prose, is_text, repeats, share
 
 PROBE = 32 << 10
 """Bytes of a probe."""
@@ -102,6 +102,8 @@ def may_be_changed(data: bytes) -> bool:
 def _found(
     array: Bytes, index: Index, known: Callable[[bytes], bool], deep: bool
 ) -> tuple[str, Bytes] | None:
+    if deep and is_prose(array):
+        return None
     distances = repeats(array)
     alike = is_alike(array, distances, index)
     if not deep:

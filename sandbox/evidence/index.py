@@ -35,6 +35,8 @@ KEPT = 256 << 20
 """Bytes that derived indexes may take, more or less; each takes what the reference does."""
 
 _BLOCK = 1 << 20
+# Below this, unaligned words cost less than four turns.
+_SMALL = 16 << 10
 _MULTIPLIER = np.uint32(0x9E3779B1)
 # The top of the range, not the bottom: 0 hashes to 0, so a run of zeros never hits.
 _FLOOR = np.uint32((1 << 32) - (1 << 32) // RATE)
@@ -269,6 +271,11 @@ def uncovered(size: int, matches: Sequence[Match]) -> list[tuple[int, int]]:
 def _sample(data: Bytes, start: int, stop: int) -> Ints:
     """Sampled positions p with start <= p and p + KEY <= stop, ascending within each phase."""
     found: list[Ints] = []
+    if stop - start < _SMALL:
+        windows: NDArray[Any] = np.ndarray(
+            (max(0, stop - KEY + 1 - start),), "<u4", data, start, strides=(1,)
+        )
+        return np.flatnonzero(windows * _MULTIPLIER >= _FLOOR) + start
     for block in range(start, stop - KEY + 1, _BLOCK):
         end = min(block + _BLOCK, stop - KEY + 1)
         for phase in range(block, min(block + 4, end)):

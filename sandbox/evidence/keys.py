@@ -151,6 +151,8 @@ def unkey(
             return _apply(array, key)
     found = period(array) if max(distances.values(), default=0.0) < WEAK else None
     for width in _likely(distances)[::-1] if found is None else [found]:
+        if found is None and not _may_be_text(array[:ENOUGH], width):
+            continue
         counts = histograms(array[:ENOUGH], width)
         middle = len(array) // 2 // width * width
         whole = _completed(array, _columns(counts))[:CANDIDATES]
@@ -226,6 +228,19 @@ def _key(array: Bytes, match: Match, distance: int, index: Index, derived: Index
 
 def _folded(array: Bytes, distance: int) -> bytes:
     return (array[:-distance] ^ array[distance:]).tobytes()
+
+
+def _may_be_text(array: Bytes, width: int) -> bool:
+    """Whether each column may be text under a key: one top bit, one pair of the next two rare.
+
+    Text has no byte above 127 and next to none below 32.
+    """
+    rows = array[: min(len(array), _PROBE) // width * width].reshape(-1, width) >> 5
+    cells = (rows + np.arange(width, dtype=np.uint16) * 8).ravel()
+    counts = np.bincount(cells, minlength=8 * width).reshape(width, 2, 4)
+    top = counts.sum(axis=2).max(axis=1).sum()
+    rare = counts.sum(axis=1).min(axis=1).sum()
+    return bool(top >= 0.98 * len(cells) and rare <= 0.1 * len(cells))
 
 
 def _heads(array: Bytes) -> Iterator[Bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,19 @@ FEWEST = 512
 """Signs that have to be compared, at least."""
 BALANCE = 0.25
 """Share by which one sign may outnumber the other."""
+REGULAR = 0.25
+"""Correlation of neighbouring signs from which they are not those of parameters."""
 
 _RATE = 16
-_WINDOW = 32
 _PROBE = 16 << 10
+_QUICK = 4 << 10
 _STEP = 64 << 10
 _BLOCK = 1 << 10
 _SPAN = (1 << 18) - _PROBE
 _DIAGONALS = 4
 _HITS = 200_000
 _MULTIPLIER = np.uint32(0x9E3779B1)
+_SPREAD = np.uint32(0x85EBCA6B)
 _FLOOR = np.uint32((1 << 32) - (1 << 32) // _RATE)
 _GROUP = 16
 _ROW = 64
@@ -71,6 +75,9 @@ class Signs:
         keys, where = _windows(bits)
         order = np.argsort(keys, kind="stable")
         self._keys, self._where = keys[order], where[order]
+        self._shift = np.uint32(32 - min(28, max(12, len(keys).bit_length() + 4)))
+        self._seen = np.zeros(1 << (32 - int(self._shift)), np.bool_)
+        self._seen[(self._keys * _SPREAD) >> self._shift] = True
 
     def __len__(self) -> int:
         return len(self.signs)
@@ -126,6 +133,8 @@ class Signs:
 
     def _look_up(self, plane: Signs8) -> list[int]:
         keys, where = _windows((plane > 0).astype(np.uint8))
+        maybe = self._seen[(keys * _SPREAD) >> self._shift]
+        keys, where = keys[maybe], where[maybe]
         first = np.searchsorted(self._keys, keys, "left")
         counts = np.searchsorted(self._keys, keys, "right") - first
         hit = (counts > 0) & (counts < 64)
@@ -172,12 +181,26 @@ def rounded(data: bytes, signs: Signs) -> Rounded | None:
             # Signs of parameters are balanced; most bits of other data are not.
             if abs(int(small.sum(dtype=np.int64))) > BALANCE * np.count_nonzero(small):
                 continue
-            for turned in (small, -small):
-                if signs.place(turned) is None:
+            if _regular(small):
+                continue
+            if np.count_nonzero(small == 0) * 10 <= len(small):
+                small = small[:_QUICK]
+            for sign in (1, -1):
+                if signs.place(np.int8(sign) * small) is None:
                     continue
                 whole = list(_planes(array, signs))[number][1]
-                return _followed(kind, whole if turned is small else -whole, array, signs)
+                return _followed(kind, np.int8(sign) * whole, array, signs)
     return None
+
+
+def _regular(plane: Signs8) -> bool:
+    """Whether signs follow from those before them, as bits of other data mostly do."""
+    for lag in (1, 2, 3, 4, 8):
+        products = plane[lag:] * plane[:-lag]
+        known = np.count_nonzero(products)
+        if known and abs(int(products.sum(dtype=np.int64))) > REGULAR * known:
+            return True
+    return False
 
 
 def _followed(kind: str, plane: Signs8, array: Bytes, signs: Signs) -> Rounded | None:
@@ -264,15 +287,15 @@ def _windows(bits: Bytes) -> tuple[NDArray[np.uint32], Ints]:
     where: list[Ints] = []
     for phase in range(8):
         packed = np.packbits(bits[phase:])
-        for skip in range(4):
-            count = ((len(bits) - phase) // 8 - skip) // 4
-            if count <= 0:
-                continue
-            words = np.frombuffer(packed.tobytes(), ">u4", count, skip).astype(np.uint32)
-            at = np.flatnonzero(words * _MULTIPLIER >= _FLOOR)
-            at = at[(words[at] != 0) & (words[at] != 0xFFFFFFFF)]
-            keys.append(words[at])
-            where.append(at.astype(np.int64) * _WINDOW + skip * 8 + phase)
+        count = (len(bits) - phase) // 8 - 3
+        if count <= 0:
+            continue
+        every: NDArray[Any] = np.ndarray((count,), ">u4", packed, strides=(1,))
+        words = every.astype(np.uint32)
+        at = np.flatnonzero(words * _MULTIPLIER >= _FLOOR)
+        at = at[(words[at] != 0) & (words[at] != 0xFFFFFFFF)]
+        keys.append(words[at])
+        where.append(at.astype(np.int64) * 8 + phase)
     if not keys:
         return np.empty(0, np.uint32), np.empty(0, np.int64)
     return np.concatenate(keys), np.concatenate(where)

@@ -16,6 +16,12 @@ PRINTABLE: NDArray[np.bool_] = np.zeros(256, np.bool_)
 """Which bytes are printable ASCII, tabs or line breaks."""
 PRINTABLE[[*range(32, 127), 9, 10, 13]] = True
 
+_CLASSES: NDArray[np.uint8] = np.zeros(256, np.uint8)
+_CLASSES[[*b"abcdefghijklmnopqrstuvwxyz"]] = 1
+_CLASSES[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = 2
+_CLASSES[[*b"0123456789"]] = 3
+_CLASSES[[*b" \n"]] = 4
+_CLASSES[[*range(9), *range(14, 32)]] = 5
 _PROBE = 64 << 10
 _COLUMNS = 256 << 10
 _CELLS = 256
@@ -70,6 +76,25 @@ def is_text(data: Bytes) -> bool:
     middle = len(data) // 2
     look = np.concatenate([data[:4096], data[middle : middle + 4096], data[-4096:]])
     return bool(np.count_nonzero(PRINTABLE[look]) >= 0.95 * len(look))
+
+
+def is_prose(data: Bytes) -> bool:
+    """Whether a buffer is words or source code throughout, and encodes nothing.
+
+    Small letters and spaces prevail there; every way to write bytes as text has more digits,
+    capitals or marks.
+
+    Args:
+        data: Any bytes; beginning, middle and end are looked at.
+    """
+    middle = len(data) // 2
+    for look in (data[:4096], data[middle : middle + 4096], data[-4096:]):
+        _, small, capitals, digits, spaces, controls = np.bincount(_CLASSES[look], minlength=6)
+        if small + spaces < 0.6 * len(look) or spaces < 0.05 * len(look) or controls:
+            return False
+        if max(capitals, digits) > 0.15 * len(look):
+            return False
+    return True
 
 
 def period(data: Bytes) -> int | None:

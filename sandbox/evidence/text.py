@@ -45,6 +45,7 @@ def _table(characters: bytes) -> NDArray[np.int8]:
 _WORD = _LETTERS + b"+/-_"
 _IN_WORD = _table(_WORD)
 _IN_85 = {name: _table(ALPHABETS[name] + b"z") for name in ALPHABETS}
+_IN_ANY_85 = _table(b"".join(ALPHABETS.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def texts(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterato
     """
     kinds: dict[str, list[_Run]] = {"hex": [], "base32": [], "base64": []}
     for run in _runs(data, _IN_WORD, SHORTEST):
-        kinds[_kind(run.text)].append(run)
+        kind = _kind(run.text)
+        if kind != "base64" or _is_mixed(data[run.start : run.start + 2 * SOLID]):
+            kinds[kind].append(run)
     for name, runs in kinds.items():
         if runs and budget.spend(sum(len(run.text) for run in runs)):
             decoded, whole = _best(name, runs, value)
@@ -93,12 +96,10 @@ def texts85(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Itera
     """
     if not holds_text(data):
         return
+    if not any(True for _ in _runs(data, _IN_ANY_85, SHORTEST_85)):
+        return
     for name, table in _IN_85.items():
-        runs = [
-            run
-            for run in _runs(data, table, SHORTEST_85)
-            if run.text[:_PROBE].translate(None, _WORD)
-        ]
+        runs = [run for run in _runs(data, table, SHORTEST_85) if _is_mixed_85(run.text[:_PROBE])]
         if not runs or not is_base85(max(runs, key=lambda run: len(run.text)).text[:_PROBE], name):
             continue
         if budget.spend(sum(len(run.text) for run in runs)):
@@ -142,6 +143,24 @@ def _kind(text: bytes) -> str:
         if not text[:64].translate(None, alphabet) and not text.translate(None, alphabet):
             return name
     return "base64"
+
+
+def _is_mixed(text: bytes) -> bool:
+    """Whether a run has the mixture of characters that base64 has, and words and paths lack."""
+    if (b"-" in text or b"_" in text) and (b"+" in text or b"/" in text):
+        return False
+    size = len(text)
+    upper = size - len(text.translate(None, _LETTERS[:26]))
+    lower = size - len(text.translate(None, _LETTERS[26:52]))
+    other = size - upper - lower
+    return 10 * upper >= size and 20 * lower >= size and (other > 0 or size < 2 * SHORTEST)
+
+
+def _is_mixed_85(text: bytes) -> bool:
+    """Whether a run has the capitals and the punctuation that base85 has, and prose lacks."""
+    upper = len(text) - len(text.translate(None, _LETTERS[:26]))
+    marks = len(text.translate(None, _LETTERS))
+    return 12 * upper >= len(text) and 12 * marks >= len(text)
 
 
 def _best(name: str, runs: Sequence[_Run], value: Callable[[bytes], int]) -> tuple[bytes, bool]:
