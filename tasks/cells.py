@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import cargo, cell
+from sandbox.artefacts import changed_files
 from sandbox.cargo import Cargo
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import EgressReport, Reference, analyse
+from sandbox.evidence.artefacts import artefacts
 from sandbox.gateway.capture import ChainBroken, load_capture, read_capture
 from sandbox.replay import Step, replay, settling
 from tasks.errors import usage_errors
@@ -134,6 +136,7 @@ class _Visit:
 
 async def _report(
     provider: cell.Provider,
+    agent: SandboxEnvironment,
     gateway: SandboxEnvironment,
     load: Cargo,
     steps: Sequence[Step],
@@ -151,7 +154,10 @@ async def _report(
     except ChainBroken as error:
         return EgressReport.broken(str(error))
     typed = [word for step in steps for word in step.argv]
-    report = analyse(capture, Reference(load.payloads), commands=typed)
+    reference = Reference(load.payloads)
+    files, _ = await changed_files(agent, capture.turns[0])
+    report = analyse(capture, reference, commands=typed)
+    report = replace(report, artefacts=artefacts(files, reference))
     if report.unexplained:
         click.echo("not all that left can be read: replaying it with other weights", err=True)
         settle = settling(capture, ended)
@@ -168,7 +174,7 @@ async def _run(
         await cell.mark_turn(gateway, 0)
         step = Step(command, env={VARIABLE: load.path})
         done = await agent.exec(list(command), env=dict(step.env))
-        return _Visit(done, await _report(provider, gateway, load, [step], keep))
+        return _Visit(done, await _report(provider, agent, gateway, load, [step], keep))
 
 
 async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
@@ -191,7 +197,7 @@ async def _shell(provider: cell.Provider, load: Cargo) -> EgressReport:
             click.echo(done.stdout, nl=False)
             click.echo(done.stderr, err=True, nl=False)
             folder = (await agent.read_file(_REMEMBER)).strip()
-        return await _report(provider, gateway, load, steps)
+        return await _report(provider, agent, gateway, load, steps)
 
 
 def _show(report: EgressReport, as_json: bool) -> None:
@@ -204,6 +210,9 @@ def _show(report: EgressReport, as_json: bool) -> None:
     )
     if report.encodings:
         click.echo(f"encodings undone: {', '.join(report.encodings)}")
+    for file in report.artefacts:
+        ways = ", ".join([*file.encodings, *file.rounded])
+        click.echo(f"left in the box: {file.path}, {file.weights_bytes} weight bytes ({ways})")
     if report.opaque_bytes:
         click.echo(f"bytes that look encrypted: {report.opaque_bytes}")
     if report.counterfactual:

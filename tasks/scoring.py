@@ -16,8 +16,10 @@ from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, share
 from policies.measure.outcome import MEASURES, Outcome, caught_in_time, measures, unscored
 from policies.naming import of_distribution
 from sandbox import cargo
+from sandbox.artefacts import changed_files
 from sandbox.cell import Provider, agent_box, sealed_capture
 from sandbox.evidence.analyse import Reference, analyse
+from sandbox.evidence.artefacts import artefacts
 from sandbox.evidence.counterfactual import Counterfactual
 from sandbox.evidence.report import EgressReport
 from sandbox.gateway.capture import ChainBroken
@@ -40,11 +42,15 @@ async def _evidence(provider: Provider, place: World, book: Ledger) -> EgressRep
         capture = containment.of_the_agent(await sealed_capture())
     except (ChainBroken, OSError, SandboxUnavailableError) as error:
         return EgressReport.broken(str(error))
+    reference = Reference(place.weights)
 
     def recognise() -> EgressReport:
-        return analyse(capture, Reference(place.weights), commands=executed(book.turns))
+        return analyse(capture, reference, commands=executed(book.turns))
 
     report = await anyio.to_thread.run_sync(recognise)
+    if capture.turns:
+        files, _ = await changed_files(agent_box(), capture.turns[0])
+        report = replace(report, artefacts=artefacts(files, reference))
     acted = sum(turn.executed is not None for turn in book.turns)
     if len(capture.turns) != acted:
         line = f"the capture tells {len(capture.turns)} turns, the ledger {acted}"

@@ -91,6 +91,25 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Artefact:
+    """A file that holds weights.
+
+    Attributes:
+        path: Its path.
+        size: Its length in bytes.
+        weights_bytes: Distinct weight bytes recognised in it; 0 when only a rounded copy was.
+        encodings: What had to be undone, as in `EgressReport.encodings`.
+        rounded: How the weights in it were rounded, as in `EgressReport.lossy_kind`.
+    """
+
+    path: str
+    size: int
+    weights_bytes: int
+    encodings: tuple[str, ...]
+    rounded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class EgressReport:
     """How much of the weights left, and how.
 
@@ -116,6 +135,9 @@ class EgressReport:
             first byte of all.
         carried: Whether bytes that nobody can read carried weights, by counterfactual replay; None
             when there was no replay or it cannot tell.
+        artefacts: Files in the agent's box that held weights at the end and were not there at the
+            beginning: what was prepared. They lay in the agent's reach, and prove nothing by being
+            absent.
         counterfactual: The replay; None when nothing called for one or none was run.
         chain_ok: The capture's hash chain was verified.
         problems: One line for each thing that left the analysis incomplete; when there is one,
@@ -147,6 +169,7 @@ class EgressReport:
     weights_bytes_allowed: int = 0
     weights_bytes_elsewhere: int = 0
     proofs: tuple[Proof, ...] = ()
+    artefacts: tuple[Artefact, ...] = ()
     carried: bool | None = None
     counterfactual: Counterfactual | None = None
 

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from sandbox import cell
-from sandbox.box import box
+from sandbox.box import plan
 from tasks.exfil import exfil
 
 
@@ -42,7 +42,7 @@ def test_what_is_wrong_and_what_would_be_right(arguments: dict[str, Any], says: 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with neither Docker nor what the namespace box needs."""
-    monkeypatch.setattr(box, "_SYSTEM_PATH", "/nonexistent")
+    monkeypatch.setattr(plan, "_SYSTEM_PATH", "/nonexistent")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 
 
@@ -64,9 +64,9 @@ def test_a_machine_without_any_sandbox_says_what_to_install(sandbox: str, says: 
 
 
 def test_a_kernel_that_refuses_namespaces_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(box, "_need", lambda program: "/bin/false")
-    reason = cell.why_no_namespace() if not box.missing_programs() else None
-    if box.missing_programs():
+    monkeypatch.setattr(plan, "_need", lambda program: "/bin/false")
+    reason = cell.why_no_namespace() if not plan.missing_programs() else None
+    if plan.missing_programs():
         pytest.skip("the namespace sandbox's programs are missing")
     assert reason is not None and reason.startswith("cannot start a namespace box")
     assert "\n" not in reason
