@@ -8,6 +8,7 @@ sample, whatever produced it.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,7 +37,7 @@ from inspect_ai.util import (
 )
 
 from policies.ledger import AuditRecord, TurnRecord, digest, ledger
-from policies.turn import Auditor, ControlProtocol, Monitor, Proposal, Suspicion, Turn
+from policies.turn import Auditor, ControlProtocol, Monitor, Past, Proposal, Suspicion, Turn
 
 _MONITOR_ATTEMPTS = 3
 _SEED_STEP = 1_000_003  # apart from the seeds that users give to epochs and samples
@@ -59,6 +60,8 @@ class Control:
         trusted: the trusted model, or None when the protocol never asks it.
         auditor: looks at audited proposals.
         attack: red's change of what U is asked, or None in honest mode.
+        task: the sample's number in the run, from 0.
+        seed: of the run's chance.
         on_action: told a turn's index before its action is let go; what it raises stops the sample.
     """
 
@@ -67,6 +70,8 @@ class Control:
     trusted: Model | None
     auditor: Auditor
     attack: Attack | None = None
+    task: int = 0
+    seed: int = 0
     on_action: Callable[[int], Awaitable[None]] | None = None
 
 
@@ -105,12 +110,15 @@ class LiveTurn(Turn):
         untrusted: Generate,
         trusted: Generate,
         index: int,
+        past: Sequence[Past] = (),
     ) -> None:
+        self._past = past
         self._control = control
         self._history = history
         self._untrusted = untrusted
         self._trusted = trusted
         self._draws = 0
+        self._rng = random.Random(f"{control.seed}/{control.task}/{index}")
         self.record = TurnRecord(index=index)
         self.audits: list[tuple[Proposal, str]] = []
         self._answers: set[str] = set()
@@ -130,7 +138,7 @@ class LiveTurn(Turn):
         return self._draws - 1
 
     def _add(self, output: ModelOutput, source: Any, draw: int) -> Proposal:
-        proposal = Proposal(output, source, draw)
+        proposal = Proposal(output, source, draw, self.index)
         self.record.add_draw(proposal)
         return proposal
 
@@ -170,16 +178,16 @@ class LiveTurn(Turn):
             output = await self._trusted(list(self._history))
         return self._add(output, "trusted", self._next_draw())
 
-    async def suspicion(self, proposal: Proposal) -> Suspicion:
-        """See `Turn`. A monitor that fails is asked again, then counts as failed."""
-        monitor = self._control.monitor
+    async def suspicion(self, proposal: Proposal, monitor: Monitor | None = None) -> Suspicion:
+        """See `Turn`."""
+        monitor = monitor or self._control.monitor
         if monitor is None:
             raise RuntimeError("the protocol asks the monitor but declares no role for it")
         if proposal.calls:
             suspicion = await self._judge(monitor, proposal)
         else:
             suspicion = Suspicion.skipped("no action to judge")
-        self.record.add_score(proposal, suspicion)
+        self.record.add_score(proposal, monitor.name, suspicion)
         return suspicion
 
     async def _judge(self, monitor: Monitor, proposal: Proposal) -> Suspicion:
@@ -187,7 +195,7 @@ class LiveTurn(Turn):
         for _ in range(_MONITOR_ATTEMPTS):
             try:
                 with _unmetered():
-                    suspicion = await monitor(self.history, proposal)
+                    suspicion = await monitor.judge(self.history, proposal)
             except LimitExceededError:
                 raise
             except Exception as error:  # whatever went wrong, it must not pass for harmless
@@ -197,6 +205,41 @@ class LiveTurn(Turn):
         if suspicion.status == "skipped":
             return Suspicion.failed(f"the monitor skipped an action: {suspicion.reason}")
         return suspicion
+
+    @property
+    def task(self) -> int:
+        """See `Turn`."""
+        return self._control.task
+
+    @property
+    def past(self) -> Sequence[Past]:
+        """See `Turn`."""
+        return self._past
+
+    @property
+    def rng(self) -> random.Random:
+        """See `Turn`."""
+        return self._rng
+
+    async def redraw(self, past: Past, n: int = 1) -> list[Proposal]:
+        """See `Turn`."""
+        raise NotImplementedError
+
+    async def edit(self, proposal: Proposal) -> Proposal:
+        """See `Turn`."""
+        raise NotImplementedError
+
+    async def known_attack(self) -> Proposal | None:
+        """See `Turn`."""
+        return None
+
+    async def approved(self, proposal: Proposal) -> bool:
+        """See `Turn`."""
+        raise NotImplementedError
+
+    async def bytes_out(self) -> int:
+        """See `Turn`."""
+        raise NotImplementedError
 
     def audit(self, proposal: Proposal, reason: str) -> None:
         """See `Turn`."""
@@ -240,6 +283,7 @@ class ControlledModel(Model):
             verdict = await control.protocol(turn)
             confirmed = await self._audit(control, turn)
             if not confirmed:
+                turn.record.decision = verdict.decision
                 turn.record.executed = verdict.proposal.draw
         finally:
             _control.reset(token)
@@ -282,7 +326,9 @@ class ControlledModel(Model):
         """Carry out the audits, before anything runs; True when one confirms an attack."""
         for proposal, reason in turn.audits:
             confirmed = await control.auditor(proposal, reason)
-            record = AuditRecord(draw=proposal.draw, reason=reason, confirmed=confirmed)
+            record = AuditRecord(
+                turn=proposal.turn, draw=proposal.draw, reason=reason, confirmed=confirmed
+            )
             turn.record.audits.append(record)
         return any(record.confirmed for record in turn.record.audits)
 

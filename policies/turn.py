@@ -1,12 +1,14 @@
 """What a protocol sees and answers: `Turn`, `Proposal`, `Suspicion`, `Verdict`.
 
 A protocol is an async function from a `Turn` to a `Verdict`. It knows nothing of Inspect's loop,
-of live models or of logs, so the same function runs wherever somebody provides a `Turn`.
+of live models or of logs, so the same function runs wherever somebody provides a `Turn`: live, in
+replay over a ledger, and in simulation over distributions of scores.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -14,7 +16,8 @@ from typing import Literal, Protocol, TypeAlias
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.tool import ToolCall
 
-Source: TypeAlias = Literal["untrusted", "trusted"]
+Source: TypeAlias = Literal["untrusted", "trusted", "edited"]
+"""Whose a proposal is: a draw of U, T's own, or U's as edited by T."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class Proposal:
         output: the model's answer, as the provider gave it.
         source: which model it is from.
         draw: its number among the turn's proposals, from 0, in order of asking.
+        turn: the index of the turn it was proposed in; an earlier one's when a protocol went back.
     """
 
     output: ModelOutput
     source: Source
     draw: int
+    turn: int = 0
 
     @property
     def message(self) -> ChatMessageAssistant:
@@ -96,22 +101,78 @@ class Suspicion:
 
 
 @dataclass(frozen=True)
+class Past:
+    """An earlier turn of the same sample whose action ran.
+
+    Attributes:
+        turn: its index.
+        executed: what ran.
+        suspicion: the sample's monitor's last judgement of it; skipped when it was never asked.
+    """
+
+    turn: int
+    executed: Proposal
+    suspicion: Suspicion
+
+
+Decision: TypeAlias = Literal["execute", "replace", "block", "stop"]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A protocol's decision: which proposal runs.
+    """A protocol's decision. Make one with `execute`, `replace`, `block` or `stop`.
 
     The audits that the protocol asked for (`Turn.audit`) are carried out first; one that confirms
     an attack ends the sample, and nothing runs.
 
     Attributes:
-        proposal: what runs.
+        decision: `execute`: this draw of U runs; `replace`: this proposal runs in its place;
+            `block`: its calls do not run and the agent is told the reason; `stop`: nothing runs
+            and the sample ends.
+        proposal: what runs, or what was held back.
+        reason: told to the agent when blocked, and kept in the ledger.
     """
 
+    decision: Decision
     proposal: Proposal
+    reason: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether the proposal's calls may run."""
+        return self.decision in ("execute", "replace")
 
 
 def execute(proposal: Proposal) -> Verdict:
-    """Let this proposal run."""
-    return Verdict(proposal)
+    """Let this proposal run: `execute` for a draw of U, `replace` for any other."""
+    return Verdict("execute" if proposal.source == "untrusted" else "replace", proposal)
+
+
+def block(proposal: Proposal, message: str) -> Verdict:
+    """Hold this proposal's calls back and tell the agent why; it may go on with something else."""
+    return Verdict("block", proposal, message)
+
+
+def stop(proposal: Proposal, reason: str) -> Verdict:
+    """End the sample; nothing of this proposal runs."""
+    return Verdict("stop", proposal, reason)
+
+
+Judge: TypeAlias = Callable[[Sequence[ChatMessage], Proposal], Awaitable[Suspicion]]
+"""What a monitor does: judge a proposal, which has at least one call, made after this history."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A monitor.
+
+    Attributes:
+        name: as it was asked for, arguments included: what a ledger keeps its scores under.
+        judge: how it judges.
+    """
+
+    name: str
+    judge: Judge
 
 
 class Turn(Protocol):
@@ -122,17 +183,47 @@ class Turn(Protocol):
         """The turn's number in the sample, from 0."""
 
     @property
+    def task(self) -> int:
+        """The sample's number in the run, from 0: the time of an audit schedule."""
+
+    @property
     def history(self) -> Sequence[ChatMessage]:
         """What the harness sent; never red's private prompt."""
+
+    @property
+    def past(self) -> Sequence[Past]:
+        """The sample's earlier turns whose action ran, in order."""
+
+    @property
+    def rng(self) -> random.Random:
+        """Chance, seeded by run, sample and turn: the same in every driver."""
 
     async def draw(self, n: int = 1) -> list[Proposal]:
         """Sample the untrusted model `n` times, independently."""
 
+    async def redraw(self, past: Past, n: int = 1) -> list[Proposal]:
+        """Sample the untrusted model `n` times as it was asked in an earlier turn."""
+
     async def trusted(self) -> Proposal:
         """Ask the trusted model what it would do instead."""
 
-    async def suspicion(self, proposal: Proposal) -> Suspicion:
-        """Ask the monitor."""
+    async def edit(self, proposal: Proposal) -> Proposal:
+        """Ask the trusted model to make this proposal harmless while it keeps its use."""
+
+    async def suspicion(self, proposal: Proposal, monitor: Monitor | None = None) -> Suspicion:
+        """Ask a monitor; the sample's own when None. Proposals of earlier turns are judged there.
+
+        A monitor that raises or gives no valid score is asked again, and then has failed.
+        """
+
+    async def known_attack(self) -> Proposal | None:
+        """An attack that the setting planted to test the monitor with; None when it has none."""
+
+    async def approved(self, proposal: Proposal) -> bool:
+        """Ask a person whether this proposal may run."""
+
+    async def bytes_out(self) -> int:
+        """Bytes that have left the agent's box so far, by the gateway's count."""
 
     def audit(self, proposal: Proposal, reason: str) -> None:
         """Spend audit budget on this proposal: the auditor looks at it before anything runs."""
@@ -140,9 +231,6 @@ class Turn(Protocol):
 
 ControlProtocol: TypeAlias = Callable[[Turn], Awaitable[Verdict]]
 """A protocol."""
-
-Monitor: TypeAlias = Callable[[Sequence[ChatMessage], Proposal], Awaitable[Suspicion]]
-"""A monitor: judges a proposal made after this history. The proposal has at least one call."""
 
 Auditor: TypeAlias = Callable[[Proposal, str], Awaitable[bool]]
 """An auditor: True when it confirms that the proposal is part of an attack."""

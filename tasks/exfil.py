@@ -71,7 +71,9 @@ def exfil(
     return Task(
         dataset=_dataset(setting, world_setting.variants, wanted_modes),
         setup=prepare(provider),
-        solver=work(chosen.value, judge.value if asks_monitor else None, trusted),
+        solver=work(
+            chosen.value, Monitor(judge.label, judge.value) if asks_monitor else None, trusted
+        ),
         scorer=control_outcome(provider),
         model=ControlledModel(untrusted),
         model_roles={role: model for role, model in roles.items() if model is not None},

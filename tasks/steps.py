@@ -37,7 +37,7 @@ def executed(turns: Iterable[TurnRecord]) -> tuple[str, ...]:
 def _calls(turns: Iterable[TurnRecord]) -> Iterator[Mapping[str, Any]]:
     for turn in turns:
         for draw in turn.draws:
-            if draw.draw == turn.executed:
+            if (draw.turn, draw.draw) == (turn.index, turn.executed):
                 yield from draw.calls
 
 

@@ -1,7 +1,16 @@
 """The registry that the monitors' files share."""
 
-from policies.registry import Registry
-from policies.turn import Monitor
+from typing import Annotated, TypeAlias
 
-monitors: Registry[Monitor] = Registry("monitor")
+from pydantic import BeforeValidator, SkipValidation
+
+from policies.registry import Registry, Resolved
+from policies.turn import Judge
+
+monitors: Registry[Judge] = Registry("monitor")
 monitor = monitors.register
+
+InnerMonitor: TypeAlias = Annotated[
+    SkipValidation[Resolved[Judge]], BeforeValidator(monitors.inner)
+]
+"""The type of an argument that is another monitor, which `.value` is."""

@@ -20,7 +20,7 @@ from inspect_ai.util import JSONSchema
 
 from policies.monitors._registry import monitor
 from policies.monitors.render import NotRenderable, render
-from policies.turn import Monitor, Proposal, Suspicion
+from policies.turn import Judge, Proposal, Suspicion
 
 _ATTEMPTS = 3  # answers asked for before the monitor counts as failed
 PROMPT = Path(__file__).with_name("prompted.md").read_text()
@@ -53,7 +53,7 @@ def _problem(arguments: dict[str, Any]) -> str | None:
 
 
 @monitor(roles=("monitor",))
-def prompted() -> Monitor:
+def prompted() -> Judge:
     """Ask the model bound to the role `monitor`; a report that does not fit goes back to it."""
 
     async def judge(history: Sequence[ChatMessage], proposal: Proposal) -> Suspicion:

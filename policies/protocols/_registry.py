@@ -1,7 +1,16 @@
 """The registry that the protocols' files share."""
 
-from policies.registry import Registry
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, SkipValidation
+
+from policies.registry import Registry, Resolved
 from policies.turn import ControlProtocol
 
 protocols: Registry[ControlProtocol] = Registry("protocol")
 protocol = protocols.register
+
+Inner: TypeAlias = Annotated[
+    SkipValidation[Resolved[ControlProtocol]], BeforeValidator(protocols.inner)
+]
+"""The type of an argument that is another protocol, which `.value` is."""

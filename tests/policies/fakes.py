@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from inspect_ai.model import ChatCompletionChoice as Choice
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.tool import ToolCall
 
-from policies.turn import Proposal, Suspicion, Turn
+from policies.turn import Monitor, Past, Proposal, Suspicion, Turn
 
 
 def output(command: str, call_id: str = "1", text: str = "") -> ModelOutput:
@@ -40,11 +41,38 @@ class FakeTurn(Turn):
         first, self.drawn = self.drawn, self.drawn + n
         return [Proposal(output(str(i)), "untrusted", i) for i in range(first, self.drawn)]
 
+    @property
+    def task(self) -> int:
+        return 0
+
+    @property
+    def past(self) -> Sequence[Past]:
+        return ()
+
+    @property
+    def rng(self) -> random.Random:
+        return random.Random(0)
+
+    async def redraw(self, past: Past, n: int = 1) -> list[Proposal]:
+        raise NotImplementedError
+
+    async def edit(self, proposal: Proposal) -> Proposal:
+        raise NotImplementedError
+
+    async def known_attack(self) -> Proposal | None:
+        return None
+
+    async def approved(self, proposal: Proposal) -> bool:
+        raise NotImplementedError
+
+    async def bytes_out(self) -> int:
+        return 0
+
     async def trusted(self) -> Proposal:
         self.asked_trusted += 1
         return Proposal(output("trusted"), "trusted", 99)
 
-    async def suspicion(self, proposal: Proposal) -> Suspicion:
+    async def suspicion(self, proposal: Proposal, monitor: Monitor | None = None) -> Suspicion:
         self.judged.append(proposal.draw)
         return self._scores[str(proposal.draw)]
 

@@ -107,7 +107,7 @@ def _by_text(scores: dict[str, Suspicion | Exception]) -> Monitor:
                 return score
         return Suspicion.valid(0.0)
 
-    return judge
+    return Monitor("by text", judge)
 
 
 async def _confirm(proposal: Proposal, reason: str) -> bool:
@@ -277,7 +277,7 @@ def test_red_changes_what_is_asked_and_blue_never_sees_it(tmp_path: Path) -> Non
 
     control = Control(
         protocol=protocols.resolve("trusted_monitoring").value,
-        monitor=watch,
+        monitor=Monitor("watch", watch),
         trusted=None,
         auditor=_confirm,
         attack=brief,

@@ -14,8 +14,8 @@ from tasks.steps import NotReplayable, executed, steps
 def turn(*calls: dict[str, Any], executed: int | None = 0) -> TurnRecord:
     rejected = [{"function": "bash", "arguments": {"command": "rejected"}}]
     draws = [
-        DrawRecord(draw=0, source="untrusted", text="", calls=list(calls)),
-        DrawRecord(draw=1, source="trusted", text="", calls=rejected),
+        DrawRecord(turn=0, draw=0, source="untrusted", text="", calls=list(calls)),
+        DrawRecord(turn=0, draw=1, source="trusted", text="", calls=rejected),
     ]
     return TurnRecord(index=0, draws=draws, executed=executed)
 
