@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
-from sandbox.gateway.programs import Program, Shell, program
+from sandbox.gateway.programs import Login, Program, Shell, program
 from sandbox.gateway.rsync import Rsync, rsync_words
 from sandbox.gateway.sftp import Sftp
 from sandbox.gateway.tape import Tape
@@ -22,6 +23,7 @@ _PACKET = 32 << 10
 _CHANNELS = 10
 _UNREAD = 4 << 20  # bytes of output that may wait for the client
 _AT_ONCE = 256 << 10
+_LABEL = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _SHOWN = 1000  # characters of a command that go into its event
 
 Send = Callable[[int, bytes], None]
@@ -55,11 +57,13 @@ class Channels:
         self._tape = tape
         self._shelf = shelf
         self._send = send
-        self._user = "user"
+        self._login = Login("user")
         self._channels: dict[int, _Channel] = {}
         self._next = 0
         self.over = False
         """Whether all channels that were opened are closed again."""
+        self.delays = False
+        """Whether a real server would have taken its time since this was last set to False."""
 
     def message(self, number: int, content: bytes) -> None:
         """Handles one message, which is on the tape unless it is input of a channel.
@@ -113,7 +117,9 @@ class Channels:
     def _log_in(self, content: bytes) -> None:
         user, rest = _string(content)
         method = _string(_string(rest)[1])[0]
-        self._user = _name(user)
+        host = (self._tape.host or "").partition(".")[0].lower()
+        self._login = Login(_name(user), host) if _LABEL.fullmatch(host) else Login(_name(user))
+        self.delays = True
         self._tape.event("ssh", user=_shown(user), method=_shown(method))
         self._send(_AUTH_SUCCESS, b"")
 
@@ -182,18 +188,19 @@ class Channels:
             self._send(answer, struct.pack("!I", one.peer))
         if one.program is not None and kind in (b"shell", b"exec", b"subsystem"):
             self._say(one, one.program.start())
+            self.delays = True
 
     def _program(self, one: _Channel, kind: bytes, rest: bytes) -> Program | None:
         if kind == b"shell":
-            return Shell(self._shelf, self._user, one.terminal)
+            return Shell(self._shelf, self._login, one.terminal)
         command = _string(rest)[0]
         self._tape.event("ssh", command=_shown(command))
         if kind == b"exec":
             line = command.decode("utf-8", "replace")
             if (words := rsync_words(line)) is not None:
                 return Rsync(self._shelf, one.tape, words)
-            return program(line, self._shelf, self._user, self._tape.host or self._tape.dst[0])
-        return Sftp(self._shelf, one.tape, self._user) if command == b"sftp" else None
+            return program(line, self._shelf, self._login, self._tape.host or self._tape.dst[0])
+        return Sftp(self._shelf, one.tape, self._login) if command == b"sftp" else None
 
     def _say(self, one: _Channel, output: bytes) -> None:
         one.tape.back(output)

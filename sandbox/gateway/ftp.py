@@ -1,6 +1,7 @@
 """FTP as a server speaks it, with no I/O in it: passive transfers only, as clients use today."""
 
 import ipaddress
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -184,7 +185,8 @@ class Ftp:
         names = [name for name in self._desk.names() if name.startswith(folder)]
         for name in sorted(names):
             size = self._desk.size(name) or 0
-            row = f"-rw-r--r--    1 1000     1000     {size:12} Jan 01 00:00 " if long else ""
+            when = time.strftime("%b %d %H:%M", time.gmtime())
+            row = f"-rw-r--r--    1 1000     1000     {size:12} {when} " if long else ""
             yield f"{row}{name.removeprefix(folder)}\r\n".encode("latin-1", "replace")
 
     def _path(self, name: str) -> str:

@@ -45,7 +45,8 @@ class LineTalk(Talk):
             self._tape.event(self._kind, verb=one.verb[:_SHOWN], argument=one.argument[:_SHOWN])
         if said.error is not None:
             self._tape.error(f"{self._kind.upper()}: {said.error}")
-        return Turn(said.send, said.close, start_tls=self._kind if said.start_tls else None)
+        start_tls = self._kind if said.start_tls else None
+        return Turn(said.send, said.close, bool(said.send), start_tls=start_tls)
 
 
 class DataTalk(Talk):

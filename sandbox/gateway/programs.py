@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from sandbox.gateway import git
 from sandbox.gateway.store import ENTRIES, Blob, Upload
 from sandbox.gateway.web import Repository, Shelf
 
 _LONGEST_LINE = 4096
+_SINCE_LOGIN = 40_000  # seconds since somebody was here last
 _LISTED = 100  # files that `ls` shows
 _LARGEST_OUTPUT = 1 << 20  # bytes said to one piece of input, after which a shell ends
-_HOST = "srv-04"
 _NOTHING_TO_READ = re.compile(
     r"(ls|pwd|whoami|id|uname|hostname|date|echo|printf|mkdir|rm|rmdir|touch|true|false|df|du|ps"
     r"|which|chmod|chown|mv|cp|ln|test|exit|cd|export|uptime|w|free|nproc|sleep|stat|md5sum"
@@ -21,16 +23,32 @@ _NOTHING_TO_READ = re.compile(
 )
 _FIXED = {
     "uname": "Linux\n",
-    "hostname": f"{_HOST}\n",
     "nproc": "8\n",
-    "uptime": " 09:41:07 up 83 days,  2:11,  1 user,  load average: 0.08, 0.03, 0.01\n",
-    "date": "Thu Jan  1 00:00:00 UTC 1970\n",
     "df": "Filesystem     1K-blocks     Used Available Use% Mounted on\n"
     "/dev/vda1      515928320 41274265 453432487   9% /\n",
 }
 _COPY = re.compile(r"C([0-7]{4}) (\d{1,15}) ([^/\n\0]{1,255})\n")
 _FOLDER = re.compile(r"D([0-7]{4}) (\d{1,15}) ([^/\n\0]{1,255})\n")
 _SAVE = re.compile(r"(?:cat|tee|dd)\b.*?(?:>|\btee\b|of=)\s*([\w./~-]{1,255})\s*$")
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who has logged in where.
+
+    Attributes:
+        user: The user's name.
+        host: The machine's name, as its shell shows it.
+        clock: Unix time in seconds.
+    """
+
+    user: str
+    host: str = "srv-04"
+    clock: Callable[[], float] = time.time
+
+    def time(self, form: str, ago: float = 0) -> str:
+        """The time `ago` seconds ago, in the form of `strftime`, in UTC."""
+        return time.strftime(form, time.gmtime(self.clock() - ago))
 
 
 class Program:
@@ -68,8 +86,8 @@ def keep(shelf: Shelf, path: str, blob: Blob | None) -> None:
         shelf.files[path] = blob
 
 
-def program(command: str, shelf: Shelf, user: str, host: str) -> Program:
-    """What runs for a command line."""
+def program(command: str, shelf: Shelf, login: Login, host: str) -> Program:
+    """What runs for a command line on the machine that is known as `host`."""
     try:
         words = shlex.split(command)
     except ValueError:  # an open quote
@@ -84,12 +102,12 @@ def program(command: str, shelf: Shelf, user: str, host: str) -> Program:
             return ScpSink(shelf, words[-1])
         if "f" in options:
             return ScpSource(shelf, words[-1])
-    return Command(shelf, command, user)
+    return Command(shelf, command, login)
 
 
-def run(shelf: Shelf, line: str, user: str) -> tuple[str, int]:
+def run(shelf: Shelf, line: str, login: Login) -> tuple[str, int]:
     """What a command that reads nothing prints, and its exit status."""
-    words = line.split()
+    words, user = line.split(), login.user
     name = words[0] if words else ""
     if name == "echo":
         return " ".join(words[1:]).strip("'\"") + "\n", 0
@@ -103,7 +121,15 @@ def run(shelf: Shelf, line: str, user: str) -> tuple[str, int]:
         names = sorted(path.rpartition("/")[2] for path in list(shelf.files)[:_LISTED])
         return "".join(f"{one}\n" for one in names), 0
     if name == "uname" and len(words) > 1:
-        return f"Linux {_HOST} 6.1.0-28-amd64 #1 SMP PREEMPT_DYNAMIC x86_64 GNU/Linux\n", 0
+        return f"Linux {login.host} 6.1.0-28-amd64 #1 SMP PREEMPT_DYNAMIC x86_64 GNU/Linux\n", 0
+    if name == "hostname":
+        return f"{login.host}\n", 0
+    if name == "date":
+        return login.time("%a %b %e %H:%M:%S UTC %Y\n"), 0
+    if name == "uptime":
+        return login.time(
+            " %H:%M:%S up 83 days,  2:11,  1 user,  load average: 0.08, 0.03, 0.01\n"
+        ), 0
     if name in _FIXED:
         return _FIXED[name], 0
     return "", 1 if name == "false" else 0
@@ -112,19 +138,19 @@ def run(shelf: Shelf, line: str, user: str) -> tuple[str, int]:
 class Command(Program):
     """One command: those that need no input end at once, the others when their input does."""
 
-    def __init__(self, shelf: Shelf, line: str, user: str) -> None:
-        """Runs `line` as `user`."""
+    def __init__(self, shelf: Shelf, line: str, login: Login) -> None:
+        """Runs `line`."""
         super().__init__()
         self._shelf = shelf
         self._line = line
-        self._user = user
+        self._login = login
         self._upload = Upload(shelf.store)
 
     def start(self) -> bytes:
         """The output, if it is to be had at once."""
         first = self._line.split(maxsplit=1)[:1]
         if first and _NOTHING_TO_READ.fullmatch(first[0]) and "|" not in self._line:
-            output, self.status = run(self._shelf, self._line, self._user)
+            output, self.status = run(self._shelf, self._line, self._login)
             return output.encode("utf-8", "replace")
         return b""
 
@@ -136,18 +162,18 @@ class Command(Program):
     def eof(self) -> bytes:
         """Ends, and keeps what came under the name the command gave it."""
         if match := _SAVE.search(self._line[-_LONGEST_LINE:]):
-            keep(self._shelf, _absolute(match[1], self._user), self._upload.blob())
+            keep(self._shelf, _absolute(match[1], self._login.user), self._upload.blob())
         return super().eof()
 
 
 class Shell(Program):
     """A shell that a person could talk to."""
 
-    def __init__(self, shelf: Shelf, user: str, terminal: bool) -> None:
+    def __init__(self, shelf: Shelf, login: Login, terminal: bool) -> None:
         """With a terminal there is a prompt, and what is typed is shown."""
         super().__init__()
         self._shelf = shelf
-        self._user = user
+        self._login = login
         self._terminal = terminal
         self._line = b""
 
@@ -155,7 +181,8 @@ class Shell(Program):
         """The greeting."""
         if not self._terminal:
             return b""
-        return b"Last login: Mon Nov 16 09:12:44 from 10.0.0.7\r\n" + self._prompt()
+        last = self._login.time("%a %b %e %H:%M:%S %Y", ago=_SINCE_LOGIN)
+        return f"Last login: {last} from 10.0.0.7\r\n".encode() + self._prompt()
 
     def receive(self, data: bytes) -> bytes:
         """Takes what was typed."""
@@ -187,11 +214,12 @@ class Shell(Program):
         if words[:1] in (["exit"], ["logout"]):
             self.status = 0
             return b""
-        output = run(self._shelf, line, self._user)[0].encode("utf-8", "replace")
+        output = run(self._shelf, line, self._login)[0].encode("utf-8", "replace")
         return (output.replace(b"\n", b"\r\n") + self._prompt()) if self._terminal else output
 
     def _prompt(self) -> bytes:
-        return f"{self._user}@{_HOST}:~$ ".encode("utf-8", "replace") if self._terminal else b""
+        prompt = f"{self._login.user}@{self._login.host}:~$ "
+        return prompt.encode("utf-8", "replace") if self._terminal else b""
 
 
 class ScpSink(Program):

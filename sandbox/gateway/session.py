@@ -21,7 +21,7 @@ from sandbox.gateway.recognise import (
     may_be_decoded,
     spoken,
 )
-from sandbox.gateway.smtp import Smtp
+from sandbox.gateway.smtp import MAIL_HOST, Smtp
 from sandbox.gateway.talk import HttpTalk, Talk, Turn
 from sandbox.gateway.tape import Tape
 from sandbox.gateway.tls import TlsServer
@@ -228,7 +228,8 @@ class Session:
             case "ssh":
                 return decoding.ssh(tape, outside)
             case "smtp":
-                return LineTalk(tape, kind, Smtp(secure or self._tls is not None))
+                secure = secure or self._tls is not None
+                return LineTalk(tape, kind, Smtp(secure, tape.host or MAIL_HOST))
             case "ftp":
                 return LineTalk(tape, kind, Ftp(outside.desk(tape.dst[0]), tape.dst[0]))
         return DnsTalk(tape, outside) if tape.dst[1] in DNS_PORTS else Talk()

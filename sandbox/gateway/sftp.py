@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import struct
 
-from sandbox.gateway.programs import Program, keep
+from sandbox.gateway.programs import Login, Program, keep
 from sandbox.gateway.store import Upload
 from sandbox.gateway.tape import Tape
 from sandbox.gateway.web import Shelf
@@ -21,6 +21,7 @@ _LARGEST = 1 << 18
 _LARGEST_READ = 1 << 16
 _LARGEST_ANSWER = 3 << 20  # bytes asked for by one piece of input
 _HANDLES = 256
+_FILE, _FOLDER = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 
 
 class _File:
@@ -38,12 +39,13 @@ class Sftp(Program):
 
     records = True
 
-    def __init__(self, shelf: Shelf, tape: Tape, user: str) -> None:
+    def __init__(self, shelf: Shelf, tape: Tape, login: Login) -> None:
         """Serves the files on `shelf`; what is not content of a file is recorded on `tape`."""
         super().__init__()
         self._shelf = shelf
         self._tape = tape
-        self._home = f"/home/{user}"
+        self._login = login
+        self._home = f"/home/{login.user}"
         self._buffer = b""
         self._files: dict[bytes, _File] = {}
         self._handle = 0
@@ -174,9 +176,9 @@ class Sftp(Program):
     def _stat(self, number: bytes, path: str) -> tuple[int, bytes]:
         blob = self._shelf.files.get(path)
         if blob is not None:
-            return _ATTRS, number + _attributes(stat.S_IFREG | 0o644, blob.size)
+            return _ATTRS, number + self._attributes(_FILE, blob.size)
         if path in ("/", self._home) or any(f.startswith(f"{path}/") for f in self._shelf.files):
-            return _ATTRS, number + _attributes(stat.S_IFDIR | 0o755, 4096)
+            return _ATTRS, number + self._attributes(_FOLDER, 4096)
         return _status(number, _NO_FILE)
 
     def _list(self, number: bytes, path: str) -> tuple[int, bytes]:
@@ -185,10 +187,14 @@ class Sftp(Program):
         for name, blob in sorted(self._shelf.files.items()):
             if name.startswith(folder) and len(entries) < 500:
                 short = name.removeprefix(folder).encode("utf-8", "surrogateescape")
-                row = b"-rw-r--r-- 1 1001 1001 %12d Jan  1 00:00 %s" % (blob.size, short)
-                mode = stat.S_IFREG | 0o644
-                entries.append(_text(short) + _text(row) + _attributes(mode, blob.size))
+                when = self._login.time("%b %e %H:%M").encode()
+                row = b"-rw-r--r-- 1 1001 1001 %12d %s %s" % (blob.size, when, short)
+                entries.append(_text(short) + _text(row) + self._attributes(_FILE, blob.size))
         return _NAME, number + struct.pack("!I", len(entries)) + b"".join(entries)
+
+    def _attributes(self, mode: int, size: int) -> bytes:
+        now = int(self._login.clock())
+        return struct.pack("!IQIIIII", 0x1 | 0x2 | 0x4 | 0x8, size, 1001, 1001, mode, now, now)
 
     def _path(self, body: bytes) -> tuple[str, bytes]:
         raw, rest = _string(body)
@@ -228,7 +234,3 @@ def _status(number: bytes, code: int) -> tuple[int, bytes]:
     words = {_OK: b"Success", _EOF: b"End of file", _NO_FILE: b"No such file"}
     text = _text(words.get(code, b"Failure")) + _text(b"")
     return _STATUS, number + struct.pack("!I", code) + text
-
-
-def _attributes(mode: int, size: int) -> bytes:
-    return struct.pack("!IQIIIII", 0x1 | 0x2 | 0x4 | 0x8, size, 1001, 1001, mode, 0, 0)

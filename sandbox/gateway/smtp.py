@@ -1,12 +1,15 @@
 """SMTP as a server speaks it, with no I/O in it; every mail is accepted."""
 
+import random
+
 from sandbox.gateway.lines import COMMANDS, LONGEST, Command, Said, command
 
-_NAME = "mx1.mail.example.net"
+MAIL_HOST = "mx1.mail.example.net"
+"""What a mail server calls itself where nobody has called it by a name."""
+_QUEUE_IDS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
 _EXTENSIONS = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8")
 _END = b"\r\n.\r\n"
 _REPLIES = {
-    "HELO": f"250 {_NAME}",
     "MAIL": "250 2.1.0 Ok",
     "RCPT": "250 2.1.5 Ok",
     "RSET": "250 2.0.0 Ok",
@@ -25,8 +28,9 @@ class Smtp:
     waiting = False
     """Nothing here ever waits for anything but the client."""
 
-    def __init__(self, secure: bool = False) -> None:
-        """Starts a connection; one that is `secure` is not offered STARTTLS."""
+    def __init__(self, secure: bool = False, name: str = MAIL_HOST) -> None:
+        """Starts a connection to `name`; one that is `secure` is not offered STARTTLS."""
+        self._name = name
         self._secure = secure
         self._buffer = b""
         self._mail: bytes | None = None  # the last bytes of the mail under way
@@ -35,10 +39,9 @@ class Smtp:
         self._count = 0
         self._closed = False
 
-    @staticmethod
-    def greet() -> bytes:
+    def greet(self) -> bytes:
         """What the server says first."""
-        return f"220 {_NAME} ESMTP Postfix\r\n".encode()
+        return f"220 {self._name} ESMTP Postfix\r\n".encode("ascii", "replace")
 
     def poll(self) -> bytes:
         """What is to be sent although the client has said nothing: nothing."""
@@ -81,7 +84,8 @@ class Smtp:
         self._buffer = seen[at + len(_END) :]
         self._mail = None
         commands.append(Command("MAIL-END", str(max(0, self._size - 3))))
-        send += b"250 2.0.0 Ok: queued as 4Rk7Qz2b1Hz9\r\n"
+        number = "4" + "".join(random.choices(_QUEUE_IDS, k=14))  # as Postfix makes them
+        send += f"250 2.0.0 Ok: queued as {number}\r\n".encode()
         return True
 
     def _reply(self, one: Command, commands: list[Command]) -> bytes:
@@ -97,10 +101,12 @@ class Smtp:
         match one.verb:
             case "EHLO":
                 offers = _EXTENSIONS if self._secure else (*_EXTENSIONS, "STARTTLS")
-                lines = [_NAME, *offers, "AUTH PLAIN LOGIN"]
+                lines = [self._name, *offers, "AUTH PLAIN LOGIN"]
                 return "".join(
                     f"250{'-' if line is not lines[-1] else ' '}{line}\r\n" for line in lines
-                ).encode()
+                ).encode("ascii", "replace")
+            case "HELO":
+                return f"250 {self._name}\r\n".encode("ascii", "replace")
             case "AUTH":
                 return self._authenticate(one.argument.split())
             case "DATA":

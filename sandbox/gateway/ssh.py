@@ -7,7 +7,9 @@ answered. Compression is not offered.
 
 from __future__ import annotations
 
+import hmac
 import importlib
+import secrets
 import struct
 from functools import cache
 from typing import Any
@@ -36,8 +38,14 @@ _EXCHANGES = [
 
 
 @cache
-def _host_key() -> Any:
-    return keys.Key(ed25519.Ed25519PrivateKey.generate())
+def _secret() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def _host_key(host: str) -> Any:
+    """Another key for each host, and the same again as long as this process lives."""
+    seed = hmac.digest(_secret(), host.encode("utf-8", "replace"), "sha256")
+    return keys.Key(ed25519.Ed25519PrivateKey.from_private_bytes(seed))
 
 
 class _Collector:
@@ -57,9 +65,10 @@ class _Collector:
 class _Factory:
     """The keys, as Conch asks for them."""
 
-    def __init__(self) -> None:
-        self.privateKeys = {_KIND: _host_key()}
-        self.publicKeys = {_KIND: _host_key().public()}
+    def __init__(self, host: str) -> None:
+        key = _host_key(host)
+        self.privateKeys = {_KIND: key}
+        self.publicKeys = {_KIND: key.public()}
 
 
 class _Transport(transport.SSHServerTransport):  # type: ignore[misc]
@@ -71,7 +80,7 @@ class _Transport(transport.SSHServerTransport):  # type: ignore[misc]
     supportedCompressions = [b"none"]
 
     def __init__(self, tape: Tape, shelf: Shelf) -> None:
-        self.factory = _Factory()
+        self.factory = _Factory(tape.host or tape.dst[0])
         self.tape = tape
         self.channels = Channels(tape, shelf, self._reply)
         self.reason = ""
@@ -180,4 +189,5 @@ class SshTalk(Talk):
     def _turn(self) -> Turn:
         send = bytes(self._wire.written)
         self._wire.written.clear()
-        return Turn(send, self._broken)
+        delays, self._conch.channels.delays = self._conch.channels.delays, False
+        return Turn(send, self._broken, delays)

@@ -78,6 +78,19 @@ def test_answers_are_in_the_setting_s_manner(tmp_path: Path) -> None:
     assert Net(tmp_path / "d").connect(80).delay == 0.0
 
 
+@pytest.mark.parametrize(
+    ("port", "wire"),
+    [(80, get("/")), (25, b"EHLO me\r\n"), (21, b"USER me\r\n"), (3128, get("h:80", "CONNECT"))],
+)
+def test_answers_take_their_time_in_every_protocol(tmp_path: Path, port: int, wire: bytes) -> None:
+    session = Net(tmp_path / "c", manners=Manners(delay_ms=1500)).connect(port)
+    session.receive(wire)
+    assert session.delay == 1.5
+    session.receive(get("/") if port == 3128 else wire)  # the inside of a tunnel does, too
+    assert session.delay == 1.5
+    assert Net(tmp_path / "d").connect(port).delay == 0.0
+
+
 def test_the_insides_of_tunnels_are_allowed_by_their_own_name(tmp_path: Path) -> None:
     net = Net(tmp_path / "c", manners=Manners(allowed={HOST: "site"}))
     for outer, inner in ((None, HOST), (HOST, "evil.example")):

@@ -2,11 +2,14 @@
 
 import random
 import shutil
+import struct
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sandbox.gateway.channels import Channels
 from sandbox.gateway.recognise import SPEAKS_FIRST
 from tests.gateway.running import World, played, run
 from tests.gateway.worlds import Net, send
@@ -93,6 +96,37 @@ def test_git_pushes_and_clones_over_it(tmp_path: Path) -> None:
     assert (again / "w").read_bytes() == DATA[1:]
     assert any(b"PACK" in stream.out for stream in capture.streams)
     assert [e["reason"] for e in capture.events if e["kind"] == "error"] == []
+
+
+def test_every_host_has_a_name_a_key_and_the_time_of_its_own(tmp_path: Path) -> None:
+    said: list[bytes] = []
+    known: list[bytes] = []
+
+    def scene(one: World) -> None:
+        for host in ("drop.example", "drop.example", "other.example"):
+            one.gateway._names["127.0.0.1"] = host
+            said.append(ssh(one, "hostname"))
+            file = tmp_path / str(len(known))
+            options = ("-o", f"UserKnownHostsFile={file}", "-o", "HashKnownHosts=no")
+            port = ("-p", str(one.tcp4[1]))
+            run("ssh", *options, *OPTIONS, *port, "joe@127.0.0.1", "true")
+            known.append(file.read_bytes())
+        said.append(ssh(one, "date +%s"))
+
+    played(tmp_path / "c", scene)
+    assert said[:3] == [b"drop\n", b"drop\n", b"other\n"]
+    assert known[0] == known[1] != known[2]
+    assert str(datetime.now(UTC).year).encode() in said[3]
+
+
+def test_logins_and_programs_take_their_time(tmp_path: Path) -> None:
+    net = Net(tmp_path / "c")
+    net.connect(22)
+    _, tape = net.sessions[0]
+    channels = Channels(tape, net.outside.shelf, lambda number, content: None)
+    strings = [b"joe", b"ssh-connection", b"none"]
+    channels.message(50, b"".join(struct.pack("!I", len(one)) + one for one in strings))
+    assert channels.delays
 
 
 def test_a_key_is_as_good_as_any(tmp_path: Path) -> None:
