@@ -1,4 +1,4 @@
-"""FTP as a server speaks it, with no I/O in it: passive transfers only, as clients use today."""
+"""FTP as a server speaks it, with no I/O in it."""
 
 import ipaddress
 import time
@@ -44,12 +44,14 @@ class Transfer:
         content: What the gateway sends; None when it does not send, or not yet.
         keeps: Whether what the client sends is to be kept under `name`.
         over: Whether the data connection has ended.
+        failed: Whether there was none, as the client did not accept it.
     """
 
     name: str = ""
     content: Iterator[bytes] | None = None
     keeps: bool = False
     over: bool = False
+    failed: bool = False
 
 
 class Desk(Protocol):
@@ -57,6 +59,9 @@ class Desk(Protocol):
 
     def passive(self, transfer: Transfer) -> int:
         """The port at which the data connection of `transfer` is expected."""
+
+    def active(self, target: tuple[str, int], transfer: Transfer) -> None:
+        """Calls the client at an address and port for the data connection of `transfer`."""
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, if there is one."""
@@ -71,19 +76,22 @@ class Desk(Protocol):
 class Ftp:
     """One FTP control connection."""
 
-    def __init__(self, desk: Desk, address: str) -> None:
+    def __init__(self, desk: Desk, address: str, client: str = "") -> None:
         """Starts a connection.
 
         Args:
             desk: The files, and where data connections are expected.
             address: IP address the client connected to.
+            client: The client's own IP address.
         """
+        self._client = client
         self._desk = desk
         self._address = ipaddress.ip_address(address)
         self._buffer = b""
         self._folder = "/"
         self._transfer: Transfer | None = None  # whose port was told, and no command yet
         self._running: Transfer | None = None
+        self._target: tuple[str, int] | None = None  # where the client waits to be called
         self._count = 0
         self._closed = False
 
@@ -101,7 +109,9 @@ class Ftp:
         """What is to be sent if the transfer under way is over by now."""
         if self._running is None or not self._running.over:
             return b""
-        self._running = None
+        failed, self._running = self._running.failed, None
+        if failed:
+            return b"425 Failed to establish connection.\r\n"
         return b"226 Transfer complete.\r\n"
 
     def receive(self, data: bytes) -> Said:
@@ -148,13 +158,13 @@ class Ftp:
             case "STOR" | "APPE" | "STOU" | "RETR" | "LIST" | "NLST":
                 return self._start(one)
             case "PORT" | "EPRT":
-                return "500 Illegal PORT command."
+                return self._active(one)
             case "QUIT":
                 self._closed = True
         return _REPLIES.get(one.verb, "500 Unknown command.")
 
     def _passive(self, verb: str) -> str:
-        self._transfer = Transfer()
+        self._transfer, self._target = Transfer(), None
         port = self._desk.passive(self._transfer)
         if verb == "EPSV":
             return f"229 Entering Extended Passive Mode (|||{port}|)"
@@ -162,6 +172,14 @@ class Ftp:
             return "425 Use EPSV."
         numbers = [*self._address.packed, port >> 8, port & 255]
         return f"227 Entering Passive Mode ({','.join(map(str, numbers))})."
+
+    def _active(self, one: Command) -> str:
+        target = _target(one)
+        # Only the client itself is called: nobody else's address is taken, as by any server.
+        if target is None or target[0] != self._client:
+            return f"500 Illegal {one.verb} command."
+        self._transfer, self._target = Transfer(), target
+        return f"200 {one.verb} command successful. Consider using PASV."
 
     def _start(self, one: Command) -> str:
         transfer, self._transfer = self._transfer, None
@@ -178,6 +196,8 @@ class Ftp:
         else:
             transfer.keeps = True
         self._running = transfer
+        if self._target is not None:
+            self._desk.active(self._target, transfer)
         return "150 Ok to send data."
 
     def _listing(self, long: bool) -> Iterator[bytes]:
@@ -192,3 +212,18 @@ class Ftp:
     def _path(self, name: str) -> str:
         path = name if name.startswith("/") else f"{self._folder.rstrip('/')}/{name}"
         return path[:LONGEST]
+
+
+def _target(one: Command) -> tuple[str, int] | None:
+    """The address and port of a PORT or EPRT command, if it has any."""
+    try:
+        if one.verb == "PORT":
+            *address, high, low = (int(word) for word in one.argument.split(","))
+            if not 0 <= high < 256 or not 0 <= low < 256:
+                return None
+            return str(ipaddress.IPv4Address(bytes(address))), high << 8 | low
+        _, _, host, number, _ = one.argument.split(one.argument[:1])
+        port = int(number)
+        return (str(ipaddress.ip_address(host)), port) if 0 < port < 1 << 16 else None
+    except ValueError:
+        return None

@@ -28,6 +28,7 @@ VETH_AGENT = ("10.0.2.15", "fd00:0:2::15")
 IP_PKTINFO = 8
 IP_TRANSPARENT = 19
 IP_RECVORIGDSTADDR = 20
+IP_BIND_ADDRESS_NO_PORT = 24
 IPV6_RECVORIGDSTADDR = 74
 IPV6_TRANSPARENT = 75
 SO_RCVBUFFORCE = 33
@@ -49,6 +50,8 @@ class GatewaySockets(NamedTuple):
         dns6: As udp6, on port 53.
         icmp: Raw socket that sees ICMP; the kernel answers echo requests.
         icmp6: The same for ICMPv6.
+        call4: Unconnected socket for IPv4 connections to the agent, from any address.
+        call6: The same for IPv6.
     """
 
     tcp4: socket.socket
@@ -59,6 +62,8 @@ class GatewaySockets(NamedTuple):
     dns6: socket.socket
     icmp: socket.socket
     icmp6: socket.socket
+    call4: socket.socket
+    call6: socket.socket
 
     def fds(self) -> list[int]:
         """The descriptors, to be sent to another process (SCM_RIGHTS) and read by `from_fds`."""
@@ -101,6 +106,8 @@ def open_sockets() -> GatewaySockets:
         dns6=_datagrams(v6, DNS_PORT),
         icmp=_echo(v4, socket.IPPROTO_ICMP),
         icmp6=_echo(v6, socket.IPPROTO_ICMPV6),
+        call4=_transparent(v4, socket.SOCK_STREAM),
+        call6=_transparent(v6, socket.SOCK_STREAM),
     )
 
 

@@ -16,6 +16,9 @@ from sandbox.gateway.web import Shelf, Site
 DnsAnswer = Callable[[int, bytes], bytes | None]
 """Records the question of a DNS message on a stream and gives the reply."""
 
+Dial = Callable[[str, tuple[str, int], Transfer], None]
+"""Makes the data connection of a transfer, from an address of the world to one of the agent's."""
+
 _PASSIVE = range(30000, 40000)
 _AWAITED = 256  # data connections that are expected at once
 
@@ -30,6 +33,7 @@ class Outside:
         answer_dns: DnsAnswer,
         store: Store,
         manners: Manners | None = None,
+        dial: Dial | None = None,
     ) -> None:
         """Starts with nothing stored.
 
@@ -39,7 +43,9 @@ class Outside:
             answer_dns: Answers DNS messages.
             store: Keeps what is put somewhere; the caller closes it.
             manners: How to answer; plainly if not given.
+            dial: Calls the agent; if not given, no call is accepted.
         """
+        self.dial: Dial = dial or _unreachable
         self.writer = writer
         self.authority = authority
         self.answer_dns = answer_dns
@@ -60,11 +66,15 @@ class Outside:
         """The transfer whose data connection goes to this address and port; told only once."""
         return self._awaited.pop((address, port), None)
 
+    def meet(self, address: str, port: int, transfer: Transfer) -> None:
+        """Expects the data connection of a transfer at this address and port."""
+        self._awaited[address, port] = transfer
+
     def expect(self, address: str, transfer: Transfer) -> int:
         """Expects the data connection of a transfer, and says at which port."""
         port = _PASSIVE[self._passive % len(_PASSIVE)]
         self._passive += 1
-        self._awaited[address, port] = transfer
+        self.meet(address, port, transfer)
         if len(self._awaited) > _AWAITED:
             self._awaited.popitem(last=False)
         return port
@@ -82,6 +92,10 @@ class Desk:
         """The port at which the data connection of `transfer` is expected."""
         return self._outside.expect(self._address, transfer)
 
+    def active(self, target: tuple[str, int], transfer: Transfer) -> None:
+        """Calls the agent for the data connection of `transfer`."""
+        self._outside.dial(self._address, target, transfer)
+
     def size(self, name: str) -> int | None:
         """Bytes of a file, if there is one."""
         blob = self._outside.shelf.files.get(name)
@@ -95,3 +109,7 @@ class Desk:
     def names(self) -> list[str]:
         """Paths of all files."""
         return list(self._outside.shelf.files)
+
+
+def _unreachable(source: str, target: tuple[str, int], transfer: Transfer) -> None:
+    transfer.over = transfer.failed = True

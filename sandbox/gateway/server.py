@@ -10,7 +10,9 @@ from sandbox.gateway import dns
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import Address, CaptureFull, CaptureWriter
 from sandbox.gateway.datagrams import Receive, receive_echo, receive_udp
+from sandbox.gateway.dialling import Dialler
 from sandbox.gateway.flows import Flows
+from sandbox.gateway.ftp import Transfer
 from sandbox.gateway.manners import Manners
 from sandbox.gateway.network import GatewaySockets
 from sandbox.gateway.outside import Outside
@@ -52,7 +54,9 @@ class Gateway:
         self._writer = writer
         self._who_has = who_has
         self._store = Store(writer.folder)
-        self._outside = Outside(writer, authority, self._answer_dns, self._store, manners)
+        answer_dns = self._answer_dns
+        self._outside = Outside(writer, authority, answer_dns, self._store, manners, self._dial)
+        self._dialler: Dialler | None = None
         self._names: dict[str, str] = {}
         self._sockets: GatewaySockets | None = None
         self._listening = False
@@ -69,6 +73,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._sockets = sockets
+        self._dialler = Dialler(sockets)
         for one in sockets:
             one.setblocking(False)
         self._listen()
@@ -205,6 +210,27 @@ class Gateway:
             except CaptureFull:
                 self._stop()
 
+    def _dial(self, source: str, target: Address, transfer: Transfer) -> None:
+        task = asyncio.create_task(self._call(source, target, transfer))
+        self._connections.add(task)
+        task.add_done_callback(self._connection_ended)
+
+    async def _call(self, source: str, target: Address, transfer: Transfer) -> None:
+        """Makes and serves the data connection of a transfer."""
+        assert self._dialler is not None  # there is no FTP before `serve`
+        try:
+            async with self._dialler.call(source, target) as connection:
+                address, port = connection.getsockname()[:2]
+                self._outside.meet(address, port, transfer)
+                await self._converse(connection, target)
+        except CaptureFull:
+            self._stop()
+        except OSError as error:
+            transfer.failed = True
+            self._error(None, f"FTP: no call to port {target[1]}: {error.strerror or 'no answer'}")
+        finally:
+            transfer.over = True
+
     async def _converse(self, connection: socket.socket, src: Address) -> None:
         dst = connection.getsockname()[:2]
         host = self._names.get(dst[0])
@@ -227,7 +253,7 @@ class Gateway:
     def _open(self, proto: str, src: Address, dst: Address, layer: str = "raw") -> int:
         host = self._names.get(dst[0])
         allowed = self._allows(host)
-        owner = None if proto == "icmp" else self._who_has(proto, src, dst)
+        owner = self._who_has(proto, src, dst) if proto != "icmp" else None
         return self._writer.open(proto, src, dst, host, layer, allowed=allowed, owner=owner)
 
     def _allows(self, host: str | None) -> bool:

@@ -231,7 +231,9 @@ class Session:
                 secure = secure or self._tls is not None
                 return LineTalk(tape, kind, Smtp(secure, tape.host or MAIL_HOST))
             case "ftp":
-                return LineTalk(tape, kind, Ftp(outside.desk(tape.dst[0]), tape.dst[0]))
+                return LineTalk(
+                    tape, kind, Ftp(outside.desk(tape.dst[0]), tape.dst[0], tape.src[0])
+                )
         return DnsTalk(tape, outside) if tape.dst[1] in DNS_PORTS else Talk()
 
     def _done(self, talk: Talk, turn: Turn) -> bytes:

@@ -30,7 +30,8 @@ def loopback_sockets() -> GatewaySockets:
     udp4.setsockopt(socket.IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
     udp4.bind(("127.0.0.1", 0))
     silent = [socket.socket(V4, socket.SOCK_DGRAM) for _ in range(5)]
-    return GatewaySockets(tcp(V4, "127.0.0.1"), tcp(V6, "::1"), udp4, *silent)
+    call = [socket.socket(family, socket.SOCK_STREAM) for family in (V4, V6)]
+    return GatewaySockets(tcp(V4, "127.0.0.1"), tcp(V6, "::1"), udp4, *silent, *call)
 
 
 class World:

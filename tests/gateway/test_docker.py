@@ -116,6 +116,12 @@ def test_rsync_sends_a_file_over_ssh(cell: Cell) -> None:
     assert payload in [stream.out for stream in cell.capture().streams]
 
 
+def test_ftp_calls_the_agent_back(cell: Cell) -> None:
+    payload = secrets.token_bytes(100_000)
+    cell.agent("curl -sS -P - -T - ftp://active.example/w", payload)
+    assert payload in [stream.out for stream in cell.capture().streams]
+
+
 def test_the_agent_is_nobody(cell: Cell) -> None:
     status = dict(line.split(":\t", 1) for line in cell.agent("cat /proc/self/status").splitlines())
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {

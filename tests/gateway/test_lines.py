@@ -3,17 +3,20 @@
 import ftplib
 import io
 import smtplib
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
 
 from sandbox.gateway.capture import Capture
+from sandbox.gateway.dns import address_of
 from sandbox.gateway.ftp import Ftp
 from sandbox.gateway.recognise import SPEAKS_FIRST
 from sandbox.gateway.smtp import Smtp
 from tests.gateway.running import World, played
 from tests.gateway.worlds import AUTHORITY, Net, send
+from tests.sandbox.boxes import Cell, in_cell
 
 DATA = bytes(range(256)) * 400
 EHLO = b"EHLO me.example\r\n"
@@ -164,6 +167,79 @@ def test_files_come_back_by_ftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert names == [["w.bin"]]
     assert DATA in [stream.out for stream in capture.streams]
     assert ("STOR", "w.bin") in said(capture, "ftp")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ftp_calls_back_who_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    got = io.BytesIO()
+
+    def scene(one: World) -> None:
+        address = one.tcp4 if version == 4 else one.tcp6
+        monkeypatch.setitem(SPEAKS_FIRST, address[1], "ftp")
+        with ftplib.FTP(timeout=20) as client:
+            client.set_pasv(False)
+            client.connect(*address[:2])
+            client.login("joe", "secret")
+            for number in range(3):  # one socket serves them all
+                client.storbinary(f"STOR w{number}.bin", io.BytesIO(DATA))
+            client.retrbinary("RETR w1.bin", got.write)
+            assert client.nlst() == ["w0.bin", "w1.bin", "w2.bin"]
+            client.quit()
+
+    capture = played(tmp_path / "c", scene)
+    assert got.getvalue() == DATA
+    assert [stream.out for stream in capture.streams].count(DATA) == 3
+    assert [event for event in capture.events if event["kind"] == "error"] == []
+
+
+@pytest.mark.namespace
+def test_ftp_calls_a_box_from_the_address_the_box_has_called(tmp_path: Path) -> None:
+    async def work(cell: Cell) -> tuple[bytes, Capture]:
+        upload = "head -c 200000 /dev/urandom > w; curl -sS -P - -T w ftp://{}/w"
+        both = [upload.format(host) for host in ("files.example", "[2001:db8::7]")]
+        done = await cell.sh("; ".join([*both, "curl -sS -P - ftp://[2001:db8::7]/w"]))
+        assert done.status == 0, done.stderr
+        return done.stdout, await cell.capture()
+
+    content, capture = in_cell(tmp_path, work)
+    sent = [(s.dst[0], s.host) for s in capture.streams if len(s.out) == 200_000]
+    assert sent == [(address_of("files.example"), "files.example"), ("2001:db8::7", None)]
+    assert content in [stream.out for stream in capture.streams]
+
+
+def test_ftp_calls_nobody_else(tmp_path: Path) -> None:
+    def scene(one: World) -> None:
+        with socket.create_connection(one.tcp4) as client, client.makefile("rb") as replies:
+
+            def say(line: str) -> bytes:
+                client.sendall(f"{line}\r\n".encode())
+                return replies.readline()
+
+            assert say("USER joe").startswith(b"331")
+            for bad in (
+                "PORT 10,0,0,1,4,1",
+                "PORT 127,0,0,1,4",
+                "PORT 127,0,0,1,4,256",
+                "PORT 127,0,0,1,4,-1",
+                "PORT a",
+                "PORT",
+                "EPRT |1|10.0.0.1|99|",
+                "EPRT |1|127.0.0.1|0|",
+                "EPRT |1|127.0.0.1|65536|",
+                "EPRT |2|::1|99|",
+                "EPRT",
+            ):
+                assert say(bad).startswith(b"500"), bad
+            assert say("STOR w").startswith(b"425 Use")
+            with socket.create_server(("127.0.0.1", 0)) as closed:
+                port = closed.getsockname()[1]
+            assert say(f"EPRT |1|127.0.0.1|{port}|").startswith(b"200")
+            assert say("STOR w").startswith(b"150")
+            assert replies.readline().startswith(b"425 Failed")
+
+    played(tmp_path / "c", scene)
 
 
 def test_a_protected_control_connection_goes_on_as_ftp(

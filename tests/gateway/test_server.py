@@ -195,7 +195,7 @@ def test_sockets_survive_the_passing_of_their_descriptors() -> None:
     sockets.close()
     sockets.close()
     passed.close()
-    with pytest.raises(ValueError, match="8 gateway sockets expected, got 2"):
+    with pytest.raises(ValueError, match="10 gateway sockets expected, got 2"):
         GatewaySockets.from_fds([1, 2])
 
 
