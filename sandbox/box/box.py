@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -18,7 +19,8 @@ from typing import IO, Any
 import anyio
 import anyio.to_thread
 
-from sandbox.box import folders
+from sandbox.box import folders, groups
+from sandbox.box.groups import Group
 from sandbox.box.plan import ENVIRONMENT, HOME, BoxError, launch_plan
 from sandbox.gateway.network import GatewaySockets
 
@@ -90,6 +92,9 @@ class Box:
         self._sockets: GatewaySockets | None = sockets
         self._layers = layers
         self._freezing = anyio.Lock()
+        self._group: Group | None = None
+        self.limits = ""
+        """How what the box takes of the machine is limited, for people."""
 
     @classmethod
     async def start(cls, certificate: str, layers: tuple[Layer, ...] = ()) -> Box:
@@ -107,16 +112,32 @@ class Box:
 
     @classmethod
     def _start(cls, certificate: str, layers: tuple[Layer, ...] = ()) -> Box:
+        _raise_open_files()
         mounts: list[int] = []
         try:
-            mounts += (layer.mount() for layer in layers)
-            return cls._launch(launch_plan(certificate, mounts), mounts, layers)
+            group = Group.make()
+            joins = group.descriptors()
+            limits = f"control group: {groups.description()}"
+        except OSError as error:
+            group, joins = None, []
+            limits = f"each process alone, no control group ({error})"
+        try:
+            for layer in layers:
+                mounts.append(layer.mount())
+            plan = launch_plan(certificate, mounts, joins)
+            box = cls._launch(plan, [*mounts, *joins], layers)
+        except BoxError:
+            if group is not None:
+                group.remove()
+            raise
         finally:
-            for mount in mounts:
-                os.close(mount)
+            for fd in (*mounts, *joins):
+                os.close(fd)
+        box._group, box.limits = group, limits
+        return box
 
     @classmethod
-    def _launch(cls, plan: dict[str, Any], mounts: list[int], layers: tuple[Layer, ...]) -> Box:
+    def _launch(cls, plan: dict[str, Any], passed: list[int], layers: tuple[Layer, ...]) -> Box:
         harness, harness_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control, control_child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # tells who says `up`
@@ -128,7 +149,7 @@ class Box:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            pass_fds=(*fds, *mounts),
+            pass_fds=(*fds, *passed),
             start_new_session=True,  # Ctrl-C is the harness's to handle
         )
         harness_child.close()
@@ -288,6 +309,8 @@ class Box:
         self._control.close()
         self._harness.close()
         self._process.wait()
+        if self._group is not None:
+            self._group.remove()
 
     @classmethod
     def trial(cls) -> None:
@@ -297,6 +320,13 @@ class Box:
             BoxError: when this machine cannot, with the reason.
         """
         cls._start("")._close()
+
+
+def _raise_open_files() -> None:
+    """As many descriptors as are allowed: a box takes some ten, and the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _memory_file(content: bytes) -> int:

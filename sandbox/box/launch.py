@@ -86,6 +86,9 @@ def _become_box(plan: dict[str, Any], control_fd: int, go: int) -> NoReturn:
         Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 0")
     os.read(go, 1)  # the veth end is here once the parent says so
     _run([plan["ip"], "-batch", "-"], network.veth_agent_lines())
+    for group in plan["groups"]:
+        os.write(group, b"0")  # this process and those that it starts
+        os.close(group)
     argv = [plan["bwrap"], "--seccomp", str(_data_fd(bytes.fromhex(plan["seccomp"])))]
     for path, text in plan["files"].items():
         argv += ["--perms", "0444", "--ro-bind-data", str(_data_fd(text.encode())), path]

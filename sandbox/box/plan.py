@@ -127,12 +127,13 @@ def _without_docstrings(source: str) -> str:
 _SUPERVISOR = _without_docstrings(Path(__file__).with_name("supervisor.py").read_text())
 
 
-def launch_plan(certificate: str, layers: Sequence[int] = ()) -> dict[str, Any]:
+def launch_plan(certificate: str, layers: Sequence[int], joins: Sequence[int]) -> dict[str, Any]:
     """What `launch.py` reads; see there.
 
     Args:
         certificate: PEM of the authorities that the box shall trust.
         layers: Descriptors of frozen folders for it to stand on, the newest first.
+        joins: Descriptors of control groups to join.
 
     Raises:
         BoxError: A program is missing.
@@ -150,6 +151,7 @@ def launch_plan(certificate: str, layers: Sequence[int] = ()) -> dict[str, Any]:
         "copy": [bwrap, *_programs(), "--unshare-pid", "--proc", "/proc", "--die-with-parent"],
         "overlay": _OVERLAY,
         "layers": list(layers),
+        "groups": list(joins),
         "argv": _bwrap_argv(_need("python3"), bwrap),
         "limits": _LIMITS,
     }

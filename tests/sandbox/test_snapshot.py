@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+import docker
 import psutil
 import pytest
 from inspect_ai.util import SandboxEnvironment
 
-from sandbox import cell
+from sandbox import cell, state
 from sandbox.box import plan
 from sandbox.cell import Provider
 from sandbox.certificate.cells import fresh_cell
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.fixture(autouse=True)
 def _named(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `choose` does for the engine's containers: they carry the harness's name."""
-    monkeypatch.setenv("SALLYPORT_HARNESS", cell.state.harness_id())
+    monkeypatch.setenv("SALLYPORT_HARNESS", state.harness_id())
 
 
 async def sh(agent: SandboxEnvironment, script: str) -> str:
@@ -210,8 +211,8 @@ def test_without_overlays_a_fork_is_a_copy(
 def test_nothing_is_left_when_a_snapshot_is_let_go(provider: Provider) -> None:
     def left() -> set[str]:
         if provider == "docker":
-            client = cell.docker.from_env()
-            label = {"label": f"{cell.HARNESS_LABEL}={cell.state.harness_id()}"}
+            client = docker.from_env()
+            label = {"label": f"{cell.HARNESS_LABEL}={state.harness_id()}"}
             found = {str(v.name) for v in client.volumes.list(filters=label)}
             client.close()
             return found
