@@ -6,6 +6,8 @@ a view of the recorder in the harness: its capture can be read, nothing can run 
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 import shutil
 from typing import Literal, overload
@@ -33,6 +35,8 @@ CAPTURE_FOLDER = "/capture"
 
 # Exit statuses of the two scripts below; outside what cat and mkdir use themselves.
 _IS_FOLDER, _MISSING, _DENIED = 41, 42, 43
+_ERRORS = {_IS_FOLDER: errno.EISDIR, _MISSING: errno.ENOENT, _DENIED: errno.EACCES}
+_CANNOT_RUN = 126  # what the supervisor says, and shells do
 _READ = f"""[ -d "$1" ] && exit {_IS_FOLDER}; [ -e "$1" ] || exit {_MISSING}
 [ -r "$1" ] || exit {_DENIED}; exec cat -- "$1" """
 _WRITE = f"""[ -d "$1" ] && exit {_IS_FOLDER}; mkdir -p -- "$(dirname -- "$1")" || exit {_DENIED}
@@ -59,6 +63,8 @@ class AgentBox(SandboxEnvironment):
     ) -> ExecResult[str]:
         """Run a command as the agent's user; see Inspect's `SandboxEnvironment.exec`."""
         if user not in (None, USER, str(UID)):
+            # One user id is all that an unprivileged harness can map, and a second one would need
+            # somebody in the box with the right to become it.
             raise SandboxUserUnsupportedError(f"the box has one user, {USER}: {user} is not there")
         stdin = input.encode() if isinstance(input, str) else input or b""
         limit = SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE
@@ -75,9 +81,14 @@ class AgentBox(SandboxEnvironment):
             raise SandboxUnavailableError(str(error)) from error
         stdout = done.stdout.decode(errors="replace")
         if done.overflow:
-            raise OutputLimitExceededError(limit_str=f"{limit >> 20} MiB", truncated_output=stdout)
+            told = SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE_STR
+            raise OutputLimitExceededError(limit_str=told, truncated_output=stdout)
         stderr = done.stderr.decode(errors="replace")
-        return ExecResult(done.status == 0, done.status, stdout, stderr)
+        if done.status == _CANNOT_RUN and stderr.startswith(f"{cmd[0]}: [Errno {errno.EACCES}]"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), cmd[0])
+        # As a shell tells of a signal, and so as Docker does.
+        status = done.status if done.status >= 0 else 128 - done.status
+        return ExecResult(status == 0, status, stdout, stderr)
 
     async def write_file(self, file: str, contents: str | bytes) -> None:
         """Write a file, making its folders."""
@@ -98,20 +109,23 @@ class AgentBox(SandboxEnvironment):
         limit = SandboxEnvironmentLimits.MAX_READ_FILE_SIZE
         done = await self._box.run(["sh", "-c", _READ, "sh", path], limit=limit)
         if done.overflow:
-            raise OutputLimitExceededError(limit_str=f"{limit >> 20} MiB", truncated_output=None)
+            told = SandboxEnvironmentLimits.MAX_READ_FILE_SIZE_STR
+            raise OutputLimitExceededError(limit_str=told, truncated_output=None)
         self._raise(done.status, path, done.stderr)
         return done.stdout.decode() if text else done.stdout
 
     @staticmethod
     def _raise(status: int, path: str, stderr: bytes) -> None:
-        if status == _IS_FOLDER:
-            raise IsADirectoryError(path)
-        if status == _MISSING:
-            raise FileNotFoundError(path)
-        if status == _DENIED:
-            raise PermissionError(path)
+        code = _ERRORS.get(status)
+        if code is not None:
+            raise OSError(code, os.strerror(code), path)  # Python picks the subclass
         if status:
             raise OSError(f"{path}: {stderr.decode(errors='replace').strip()}")
+
+    @property
+    def limits(self) -> str:
+        """How what the box takes of the machine is limited, for people."""
+        return self._box.limits
 
     async def freeze(self) -> tuple[Layer, ...]:
         """Freeze what the box's writable folders hold; see `Box.freeze`.
