@@ -25,6 +25,9 @@ Provider: TypeAlias = Literal["namespace", "docker"]
 
 HARNESS_LABEL = "ai.sallyport.harness"
 """Label of every container: the harness that made it, as `state.harness_id` names it."""
+RUNTIME = "SALLYPORT_RUNTIME"
+"""Environment variable: the engine's runtime for agents, `runsc` for gVisor; docker/compose.yaml
+asks for it."""
 _UNPACK_SECONDS = 120
 _HARNESS_VARIABLE = "SALLYPORT_HARNESS"  # docker/compose.yaml puts it into the label
 
@@ -37,14 +40,16 @@ def choose(wanted: str) -> Provider:
     """Pick a provider that works here, and prove it for `namespace` by starting a box.
 
     Args:
-        wanted: `auto` (docker when an engine answers and the images are there, else namespace),
-            `namespace` or `docker`.
+        wanted: `auto` (docker when an engine answers and the images are there, or when `RUNTIME`
+            is set, else namespace), `namespace` or `docker`.
 
     Raises:
         CellError: unknown, or it cannot work here.
     """
     if wanted not in ("auto", *get_args(Provider)):
         raise CellError(f"unknown sandbox {wanted!r}: use auto, namespace or docker")
+    if wanted == "auto" and os.environ.get(RUNTIME):
+        wanted = "docker"  # who asks for a runtime does not want a box without it
     no_docker = why_no_docker() if wanted != "namespace" else None
     if wanted != "namespace" and no_docker is None:
         os.environ[_HARNESS_VARIABLE] = state.harness_id()
@@ -65,6 +70,13 @@ def why_no_docker() -> str | None:
     reason = images.engine()
     if reason is not None:
         return reason
+    runtime = os.environ.get(RUNTIME)
+    if runtime and runtime not in images.runtimes():
+        known = ", ".join(images.runtimes())
+        return (
+            f"the engine has no runtime {runtime} (it has {known}): register it as "
+            f"docs/providers.md says, or unset {RUNTIME}"
+        )
     missing = images.missing()
     if missing:
         return f"{' and '.join(missing)} missing or out of date: run `sallyport images build`"

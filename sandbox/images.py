@@ -33,6 +33,18 @@ def engine() -> str | None:
     return None
 
 
+def runtimes() -> tuple[str, ...]:
+    """The names of the runtimes that the engine can start containers with.
+
+    Raises:
+        ImageError: No engine answers.
+    """
+    try:
+        return tuple(sorted(docker.from_env(timeout=_TIMEOUT).info()["Runtimes"]))
+    except (DockerException, requests.RequestException) as error:
+        raise ImageError(f"no Docker engine answers: {_line(error)}") from error
+
+
 def missing() -> tuple[str, ...]:
     """The image tags to build: not present, made from other sources, or not made together.
 
