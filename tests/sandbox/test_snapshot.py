@@ -124,19 +124,33 @@ def test_what_a_fork_removed_stays_removed_in_forks_of_it(provider: Provider) ->
     ]
 
 
-def test_processes_stay_where_they_are_and_go_on(provider: Provider) -> None:
-    async def work(agent: SandboxEnvironment) -> tuple[str, str]:
-        ticking = "(i=0; while :; do i=$((i+1)); printf '%s\\n' $i > count; sleep .02; done)"
-        await sh(agent, f"{ticking} >/dev/null 2>&1 & until [ -s count ]; do sleep .01; done")
-        taken = await snapshot(agent)
-        now = await sh(agent, "cat count")
-        async with fork(taken) as (child, _):
-            alive = await sh(child, "pgrep -fc '[w]hile :;' || true")
-        later = f"for i in $(seq 500); do [ $(cat count) -gt {now.strip() or 0} ] && exit; "
-        await sh(agent, later + "sleep .02; done; exit 1")
-        return now, alive
+# Two folders are written in turn, with enough in the first for its copy to take a while.
+TICKING = """
+head -c 200M /dev/urandom > filler; cat > tick.py <<'EOF'
+import os
+counts = [os.open(p, os.O_CREAT | os.O_WRONLY) for p in ("count", "/var/tmp/count")]
+for number in range(10**9):
+    for count in counts:
+        os.pwrite(count, b"%9d" % number, 0)
+EOF
+python3 tick.py >/dev/null 2>&1 & until [ -s /var/tmp/count ]; do sleep .01; done
+"""
 
-    now, alive = in_box(provider, work)
+
+def test_a_snapshot_is_of_one_moment_and_processes_stay_behind(provider: Provider) -> None:
+    async def work(agent: SandboxEnvironment) -> tuple[list[str], str]:
+        await sh(agent, TICKING)
+        taken = await snapshot(agent)
+        now = int(await sh(agent, "cat count; sleep .1"))
+        async with fork(taken) as (child, _):
+            counts = (await sh(child, "cat count /var/tmp/count")).split()
+            alive = await sh(child, "pgrep -fc '[t]ick.py' || true")
+        await sh(agent, f"[ $(cat count) -gt {now} ]")  # the original goes on
+        return counts, alive
+
+    counts, alive = in_box(provider, work)
+    numbers = [int(count) for count in counts]
+    assert max(numbers) - min(numbers) <= 1
     assert alive == "0\n"
 
 
