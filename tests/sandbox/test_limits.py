@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
 
 from sandbox import state
 from sandbox.box import groups
 from sandbox.box.box import Finished
-from tests.sandbox.boxes import Cell, in_cell
+from tests.sandbox.boxes import Cell, cell, in_cell
 
 pytestmark = pytest.mark.namespace
 
@@ -150,3 +153,24 @@ def test_a_harness_that_is_killed_leaves_no_group_and_no_layer(how: signal.Signa
         time.sleep(0.1)
     state.clean()
     assert left() == []
+
+
+def test_more_boxes_live_at_once_than_the_usual_limit_on_files_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 150, hard))
+    answers: set[bytes] = set()
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            cells = []
+            for number in range(24):
+                cells.append(await stack.enter_async_context(cell(tmp_path / str(number))))
+                await cells[-1].sh(f"echo {number} > /tmp/number")
+            for one in cells:
+                answers.add((await one.sh("cat /tmp/number")).stdout)
+
+    try:
+        anyio.run(main)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert answers == {b"%d\n" % number for number in range(24)}
