@@ -150,11 +150,14 @@ async def certify(
         raise CertifyError(f"the gateway's capture cannot be read: {error}") from error
     with host_canaries(mark, nonce) as (setup, canary):
         wanted = PROBES.keys() if scope == "full" else QUIET
+        box = _namespace_box(agent)
+        if box is not None and box.limits.in_all:
+            setup = setup._replace(limits=box.limits.text)
         said = await _probe(agent, setup, neighbour, wanted)
         capture = await _recorded(gateway, said, mark)
         probes = judge(said, wanted, capture, _visits(canary), mark)
     unsigned = Certificate(
-        provider="namespace" if _is_namespace(agent) else "docker",
+        provider="docker" if box is None else "namespace",
         scope=scope,
         started=started,
         seconds=round(time.monotonic() - clock, 3),
@@ -277,9 +280,8 @@ def _visits(canary: Canary) -> tuple[bytes, ...]:
     return canary.visits()
 
 
-def _is_namespace(agent: SandboxEnvironment) -> bool:
+def _namespace_box(agent: SandboxEnvironment) -> AgentBox | None:
     try:
-        agent.as_type(AgentBox)
+        return agent.as_type(AgentBox)
     except TypeError:
-        return False
-    return True
+        return None

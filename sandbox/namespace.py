@@ -24,7 +24,9 @@ from inspect_ai.util import (
 )
 
 from sandbox import state
-from sandbox.box.box import Box, Layer
+from sandbox.box.box import Box
+from sandbox.box.groups import Limits
+from sandbox.box.layer import Layer
 from sandbox.box.owners import Owners
 from sandbox.box.plan import HOME, UID, USER, BoxError
 from sandbox.gateway.control import MANNERS, SEAL, TURN, Refused
@@ -123,8 +125,8 @@ class AgentBox(SandboxEnvironment):
             raise OSError(f"{path}: {stderr.decode(errors='replace').strip()}")
 
     @property
-    def limits(self) -> str:
-        """How what the box takes of the machine is limited, for people."""
+    def limits(self) -> Limits:
+        """How what the box takes of the machine is limited."""
         return self._box.limits
 
     async def freeze(self) -> tuple[Layer, ...]:

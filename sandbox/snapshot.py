@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import anyio.to_thread
 from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError
 
-from sandbox.box.box import Layer
+from sandbox.box.layer import Layer
 from sandbox.cell import CellError, Provider
 from sandbox.certificate.cells import docker_cell, namespace_cell
 from sandbox.namespace import AgentBox

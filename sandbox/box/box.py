@@ -10,8 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +18,8 @@ import anyio
 import anyio.to_thread
 
 from sandbox.box import folders, groups
-from sandbox.box.groups import Group
+from sandbox.box.groups import Group, Limits
+from sandbox.box.layer import Layer
 from sandbox.box.plan import ENVIRONMENT, HOME, BoxError, launch_plan
 from sandbox.gateway.network import GatewaySockets
 
@@ -46,31 +45,6 @@ class Finished:
     overflow: bool
 
 
-class Layer:
-    """What a box had written when it was frozen; gone when nobody holds it any more."""
-
-    def __init__(self, served: socket.socket) -> None:
-        self._served = served
-        self._turn = threading.Lock()
-        weakref.finalize(self, served.close)
-
-    def mount(self) -> int:
-        """A descriptor of a mount of the layer, for one fork; the caller closes it.
-
-        Raises:
-            BoxError: The process that holds the layer was killed.
-        """
-        try:
-            with self._turn:
-                self._served.send(b"mount")
-                _, received, _, _ = socket.recv_fds(self._served, 16, 1)
-        except OSError as error:
-            raise BoxError(f"the snapshot is gone: {error}") from error
-        if not received:
-            raise BoxError("the snapshot is gone: the process that held it ended")
-        return received[0]
-
-
 class Box:
     """A running box. Make one with `Box.start`; close it when done."""
 
@@ -93,8 +67,7 @@ class Box:
         self._layers = layers
         self._freezing = anyio.Lock()
         self._group: Group | None = None
-        self.limits = ""
-        """How what the box takes of the machine is limited, for people."""
+        self.limits = Limits(False, "")
 
     @classmethod
     async def start(cls, certificate: str, layers: tuple[Layer, ...] = ()) -> Box:
@@ -117,10 +90,10 @@ class Box:
         try:
             group = Group.make()
             joins = group.descriptors()
-            limits = f"control group: {groups.description()}"
+            limits = Limits(True, groups.description())
         except OSError as error:
             group, joins = None, []
-            limits = f"each process alone, no control group ({error})"
+            limits = Limits(False, f"each process alone, no control group ({error})")
         try:
             for layer in layers:
                 mounts.append(layer.mount())

@@ -33,6 +33,19 @@ for group; do [ -e "$group" ] || continue; find "$group" -depth -type d -exec rm
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How what a box takes of the machine is limited.
+
+    Attributes:
+        in_all: whether all its processes together are, by a control group.
+        text: what the limits are, or why there is no control group; one line.
+    """
+
+    in_all: bool
+    text: str
+
+
+@dataclass(frozen=True)
 class Group:
     """The control group of one box.
 
@@ -108,7 +121,8 @@ class Group:
 
 def description() -> str:
     """What the limits of a group are, for people."""
-    return f"{MEMORY >> 20} MiB of memory, {PROCESSES} processes and {CPUS} CPUs for the box"
+    limits = f"{MEMORY >> 20} MiB of memory, {PROCESSES} processes and {CPUS} CPUs"
+    return f"{limits} for the box (control group)"
 
 
 _made: list[Path] = []

@@ -20,7 +20,7 @@ from inspect_ai.util import (
 )
 
 from sandbox import images
-from sandbox.box.box import Layer
+from sandbox.box.layer import Layer
 from sandbox.cell import CellError, Provider
 from sandbox.namespace import NamespaceSandbox
 

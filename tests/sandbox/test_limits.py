@@ -18,6 +18,8 @@ import pytest
 from sandbox import state
 from sandbox.box import groups
 from sandbox.box.box import Finished
+from sandbox.certificate.cells import fresh_cell
+from sandbox.certify import certify
 from tests.sandbox.boxes import Cell, cell, in_cell
 
 pytestmark = pytest.mark.namespace
@@ -80,10 +82,10 @@ def test_the_limits_are_the_kernels(tmp_path: Path) -> None:
             for name in files
             for file in parent.glob(f"*/{name}")
         }
-        return cell.box.limits, set_to
+        return cell.box.limits.text, set_to
 
     said, set_to = in_cell(tmp_path, work)
-    assert said == "control group: 4096 MiB of memory, 256 processes and 2 CPUs for the box"
+    assert said == "4096 MiB of memory, 256 processes and 2 CPUs for the box (control group)"
     assert set_to["pids.max"] == "256"
     assert {set_to.get("memory.limit_in_bytes"), set_to.get("memory.max")} == {None, str(4 << 30)}
     assert {set_to.get("cpu.cfs_quota_us"), set_to.get("cpu.max")} <= {
@@ -100,11 +102,21 @@ def test_without_groups_the_box_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(groups, "_parents", refuse)
 
     async def work(cell: Cell) -> tuple[str, Finished]:
-        return cell.box.limits, await cell.box.run(["bash", "-c", "ulimit -v; ulimit -u"])
+        return cell.box.limits.text, await cell.box.run(["bash", "-c", "ulimit -v; ulimit -u"])
 
     said, limits = in_cell(tmp_path, work)
     assert said == "each process alone, no control group (Permission denied: 'memory')"
     assert limits.stdout == b"4194304\n256\n"
+
+
+@with_groups
+def test_the_certificate_names_the_limits() -> None:
+    async def main() -> dict[str, tuple[str, str]]:
+        async with fresh_cell("namespace") as (agent, gateway):
+            certificate = await certify(agent, gateway)
+            return {probe.name: (probe.verdict, probe.detail) for probe in certificate.probes}
+
+    assert anyio.run(main)["resources.memory_in_all"] == ("ok", groups.description())
 
 
 HARNESS = """

@@ -78,6 +78,8 @@ def _memory_in_all(setup: Setup) -> Outcome:
     limit = _memory_limit()
     if limit is not None:
         return ok(f"{limit >> 20} MiB")
+    if setup.limits:
+        return ok(setup.limits)
     if resource.getrlimit(resource.RLIMIT_AS)[1] == resource.RLIM_INFINITY:
         return failed("no limit of any kind")
     return not_applicable(

@@ -43,6 +43,8 @@ class Setup(NamedTuple):
         hostname: The host's name.
         machine: The host's `/etc/machine-id`; may be empty.
         neighbour: Another sample's box, if there is one.
+        limits: What the harness allows all processes of the box together, which cannot be seen
+            from inside; empty: nothing is known.
     """
 
     mark: str
@@ -57,6 +59,7 @@ class Setup(NamedTuple):
     hostname: str = ""
     machine: str = ""
     neighbour: Neighbour | None = None
+    limits: str = ""
 
 
 Probe = Callable[[Setup], Outcome]
