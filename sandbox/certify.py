@@ -60,7 +60,7 @@ Scope: TypeAlias = Literal["full", "quiet"]
 """Every probe, or those that leave nothing behind which the agent could see."""
 
 _TIMEOUT = 60  # seconds for all probes; they take about one
-_SETTLE = 3.0  # seconds for the gateway to record what the probes have sent
+_SETTLE = 5.0  # seconds for the gateway to record what the probes have sent
 _PAUSE = 0.05
 
 
@@ -225,8 +225,21 @@ async def certify_sample(
         CertifyError: The probes could not be run.
     """
     async with fresh_cells(provider, 2) as ((beside, recording), (other, _)):
-        own = await certify(agent, gateway, neighbour=other, scope="quiet")
-        return own, await certify(beside, recording, neighbour=other)
+        made: dict[Scope, Certificate] = {}
+        problems: list[CertifyError] = []
+
+        async def make(scope: Scope, box: SandboxEnvironment, record: SandboxEnvironment) -> None:
+            try:
+                made[scope] = await certify(box, record, neighbour=other, scope=scope)
+            except CertifyError as error:
+                problems.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(make, "quiet", agent, gateway)
+            group.start_soon(make, "full", beside, recording)
+        if problems:
+            raise problems[0]
+        return made["quiet"], made["full"]
 
 
 async def _probe(

@@ -14,7 +14,7 @@ from sandbox.certificate.findings import GROUPS, Probe
 if TYPE_CHECKING:
     from sandbox.certify import Certificate
 
-_TITLES = {
+TITLES = {
     "priv": "privileges",
     "fs": "files and devices",
     "ns": "namespaces and processes",
@@ -24,6 +24,7 @@ _TITLES = {
     "resources": "resources",
     "leaks": "leaks",
 }
+"""What people call the groups of probes."""
 
 
 def table(certificate: Certificate) -> RenderableType:
@@ -39,7 +40,7 @@ def table(certificate: Certificate) -> RenderableType:
     for group in GROUPS:
         verdicts = [probe.verdict for probe in probes if probe.group == group]
         numbers = [verdicts.count("ok"), verdicts.count("failed"), verdicts.count("not applicable")]
-        counts.add_row(_TITLES[group], *map(str, numbers))
+        counts.add_row(TITLES[group], *map(str, numbers))
     parts.append(counts)
     exceptions = [probe for probe in probes if probe.verdict == "not applicable"]
     if exceptions:

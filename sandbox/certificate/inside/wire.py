@@ -11,8 +11,8 @@ import struct
 from sandbox.certificate.inside.kernel import name_of
 from sandbox.certificate.inside.setup import Outcome, Setup, failed, not_applicable, ok
 
-PATIENCE = 4.0
-"""Seconds to wait for any answer."""
+PATIENCE = 5.0
+"""Seconds to wait for any answer; on a machine that is busy one may take its time."""
 _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
 _A, _TXT = 1, 16
 
