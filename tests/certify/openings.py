@@ -26,7 +26,7 @@ SOCKET = {"x86_64": 41, "aarch64": 198}.get(platform.machine(), -1)
 
 # Classic BPF, and what a filter may answer.
 _LOAD, _EQUALS, _RETURN, _FIRST_ARGUMENT = 0x20, 0x15, 0x06, 16
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _FILTER = """
 import ctypes, os, struct, sys
 code = ctypes.create_string_buffer(bytes.fromhex(sys.argv[1]))
@@ -95,18 +95,20 @@ def played(change: str) -> list[str]:
     return ["python3", "-I", "-S", "-c", f"import sys\n{change}\nexec(sys.argv[-1])"]
 
 
-def answering(calls: Mapping[int, int], families: Collection[int] = ()) -> list[str]:
+def answering(calls: Mapping[int, int | None], families: Collection[int] = ()) -> list[str]:
     """A prefix: a kernel that has calls and kinds of sockets which this one lacks.
 
     A system-call filter answers in its stead; the calls are not carried out.
 
     Args:
-        calls: What each call returns: 0, or the errno that it fails with, by its number.
+        calls: What each call returns: 0, or the errno that it fails with, by its number; with
+            None the caller is killed.
         families: Address families of which sockets can be made, it seems.
     """
     program = [(_LOAD, 0, 0, 0)]
     for number, code in calls.items():
-        program += [(_EQUALS, 0, 1, number), (_RETURN, 0, 0, _ERRNO | code)]
+        answer = _KILL if code is None else _ERRNO | code
+        program += [(_EQUALS, 0, 1, number), (_RETURN, 0, 0, answer)]
     program += [(_EQUALS, 1, 0, SOCKET), (_RETURN, 0, 0, _ALLOW), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
     for family in families:
         program += [(_EQUALS, 0, 1, family), (_RETURN, 0, 0, _ERRNO)]

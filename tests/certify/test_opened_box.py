@@ -227,6 +227,20 @@ def test_calls_that_a_kernel_carries_out_are_seen(probe: str) -> None:
     check(openings.answering({number: PLAYED_CALLS[probe]}), [probe])
 
 
+def test_a_call_whose_caller_is_killed_is_refused_and_hides_no_other() -> None:
+    answers = {"reboot": errno.EPERM, "kexec_load": None, "acct": 0, "swapon": errno.EPERM}
+    prefix = openings.answering(
+        {kernel.number(name) or -1: answer for name, answer in answers.items()}
+    )
+    found = openings.run(prefix, [f"syscalls.{name}" for name in answers])
+    assert {name: (p.verdict, p.detail) for name, p in found.items()} == {
+        "syscalls.reboot": ("ok", "EPERM"),
+        "syscalls.kexec_load": ("ok", "killed by the filter"),
+        "syscalls.acct": ("failed", "it was carried out and returned 0"),
+        "syscalls.swapon": ("ok", "EPERM"),
+    }
+
+
 @pytest.mark.parametrize("probe", LIMITS)
 def test_limits_that_are_missing_or_can_be_raised_are_seen(probe: str) -> None:
     check(openings.played(f"import resource; resource.{LIMITS[probe]}"), [probe])

@@ -18,6 +18,7 @@ from sandbox.certificate.inside import (
     privileges,
     sockets,
 )
+from sandbox.certificate.inside.kernel import CALLS, in_children
 from sandbox.certificate.inside.setup import Neighbour, Outcome, Probe, Setup, Table, failed
 
 _AT_ONCE = 24  # network probes wait for answers most of the time
@@ -58,8 +59,8 @@ def main(told: dict[str, Any], wanted: list[str] | None = None) -> None:
     setup = Setup(**told, neighbour=Neighbour(**neighbour) if neighbour else None)
     chosen = {name: PROBES[name] for name in (PROBES if wanted is None else wanted)}
 
-    def show(name: str) -> None:
-        verdict, detail = _try(chosen[name], setup)
+    def show(name: str, outcome: Outcome | None = None) -> None:
+        verdict, detail = outcome or _try(chosen[name], setup)
         told = {"mark": setup.mark, "probe": name, "verdict": verdict, "detail": detail[:_LONGEST]}
         os.write(_STDOUT, json.dumps(told).encode() + b"\n")
 
@@ -69,7 +70,10 @@ def main(told: dict[str, Any], wanted: list[str] | None = None) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             pool.map(show, network.PROBES.keys() & chosen.keys())
         os._exit(0)
-    for name in chosen.keys() - network.PROBES.keys() - set(_USE_UP):
+    calls = {name: CALLS[probe] for name, probe in chosen.items() if probe in CALLS}
+    for name, outcome in in_children(calls).items():
+        show(name, outcome)
+    for name in chosen.keys() - network.PROBES.keys() - calls.keys() - set(_USE_UP):
         show(name)
     os.waitpid(waiting, 0)
     for name in filter(chosen.__contains__, _USE_UP):

@@ -8,9 +8,11 @@ import json
 import os
 import platform
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from sandbox.certificate.inside.setup import Outcome, Probe, Setup, failed, not_applicable, ok
+from sandbox.certificate.inside.setup import OK, Outcome, Probe, Setup, failed, not_applicable, ok
+
+Work = Callable[[], Outcome]
 
 CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWCGROUP = 0x80, 0x20000, 0x2000000
 CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER = 0x4000000, 0x8000000, 0x10000000
@@ -89,25 +91,53 @@ def name_of(code: int) -> str:
 
 def in_child(work: Callable[[], Outcome]) -> Outcome:
     """Do the work in a child process; a child that the filter kills was refused."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
+    return in_children({"": work})[""]
+
+
+def in_children(works: Mapping[str, Work]) -> dict[str, Outcome]:
+    """Do each piece of work in a child process, in the last one's while that is unchanged.
+
+    What was refused has changed nothing. A child in which something was not ends, and so does one
+    that the filter kills; the next goes on from there.
+    """
+    outcomes: dict[str, Outcome] = {}
+    left = list(works)
+    while left:
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _work([works[name] for name in left], write)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            said = [json.loads(line) for line in pipe]
+        _, status = os.waitpid(pid, 0)
+        outcomes |= {name: (one[0], one[1]) for name, one in zip(left, said, strict=False)}
+        del left[: len(said)]
+        if os.WIFSIGNALED(status) and left:
+            number = os.WTERMSIG(status)
+            killed = ok("killed by the filter") if number == _SIGSYS else failed(f"signal {number}")
+            outcomes[left.pop(0)] = killed
+        elif not said:  # it ended without a word, and would again
+            outcomes[left.pop(0)] = failed("the probe's process ended")
+    return outcomes
+
+
+def _work(works: list[Work], write: int) -> None:
+    """The child: say what comes of each, up to the first that changed something; then end."""
+    for work in works:
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             outcome = work()
         except BaseException as error:  # reported by the parent: this process ends here
             outcome = failed(f"the probe broke: {error!r}")
-        os.write(write, json.dumps(outcome).encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        answer = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return ok("killed by the filter") if number == _SIGSYS else failed(f"signal {number}")
-    verdict, detail = json.loads(answer)
-    return verdict, detail
+        os.write(write, json.dumps(outcome).encode() + b"\n")
+        if outcome[0] != OK:
+            break
+    os._exit(0)
+
+
+CALLS: dict[Probe, Work] = {}
+"""The probes that `refused` made, and the call that each makes; it changes nothing when refused."""
 
 
 def refused(name: str, *arguments: int | bytes | None) -> Probe:
@@ -119,12 +149,16 @@ def refused(name: str, *arguments: int | bytes | None) -> Probe:
             (even one that finds fault with the arguments) means that it is.
     """
 
-    def probe(setup: Setup) -> Outcome:
+    def work() -> Outcome:
         call = number(name)
         if call is None:
             return not_applicable(f"no {name} on {platform.machine()}")
-        return in_child(lambda: attempt(call, *arguments))
+        return attempt(call, *arguments)
 
+    def probe(setup: Setup) -> Outcome:
+        return in_child(work)
+
+    CALLS[probe] = work
     return probe
 
 
