@@ -71,11 +71,11 @@ def picture(seed: int) -> bytes:
     )
 
 
-def made() -> Iterator[tuple[str, bytes]]:
-    """Harmless data without end."""
-    chance = random.Random(2)
-    for seed in range(10_000):
-        [shard] = make_checkpoint(CheckpointSpec("benchmark", 1000 + seed, 1, PIECE // 2))
+def made(first: int) -> Iterator[tuple[str, bytes]]:
+    """Harmless data without end; other data for another first seed."""
+    chance = random.Random(first)
+    for seed in range(first, first + 10_000):
+        [shard] = make_checkpoint(CheckpointSpec("benchmark", seed, 1, PIECE // 2))
         values = np.frombuffer(shard.payload, "<f2").astype(np.float32)
         yield "other weights", shard.data
         yield "other weights, int8", np.rint(values * 400).astype(np.int8).tobytes()
@@ -93,12 +93,11 @@ def made() -> Iterator[tuple[str, bytes]]:
 
 
 def alternating(folders: list[str]) -> Iterator[tuple[str, bytes]]:
-    """Three pieces of files to one that is made, and made ones when the files are used up."""
-    other = made()
-    for number, item in enumerate(files(folders)):
+    """Pieces of files and made ones in turn, and made ones when the files are used up."""
+    other = made(1000 + zlib.crc32(" ".join(folders).encode()))
+    for item in files(folders):
         yield item
-        if number % 3 == 2:
-            yield next(other)
+        yield next(other)
     yield from other
 
 

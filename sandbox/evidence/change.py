@@ -5,7 +5,6 @@ Each change is tried on probes; only one that makes sense there is undone in ful
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -14,18 +13,12 @@ from numpy.typing import NDArray
 from sandbox.evidence.decode import Blob, starts_container
 from sandbox.evidence.index import Index
 from sandbox.evidence.keys import BLOCK, cancelled, constants, sums, unkey
-from sandbox.evidence.noise import is_prose, is_text, repeats, share
+from sandbox.evidence.noise import Look, is_text, share
 
 PROBE = 32 << 10
 """Bytes of a probe."""
-LEAST = 1 << 10
-"""Bytes below which no change is looked for."""
-THIN = 0.15
-"""Share to which zlib shrinks what is too regular to be the reference in any encoding."""
 LOWEST, HIGHEST = 0.1, 2.5
 """How far the repetition of a changed copy, between other things, may be from the reference's."""
-
-_HEAD = 4096
 
 Bytes = NDArray[np.uint8]
 Change = Callable[[Bytes], Bytes]
@@ -58,12 +51,12 @@ _TURNS: dict[str, list[Change]] = {
 
 
 def changed(
-    data: bytes, index: Index, known: Callable[[bytes], bool], *, deep: bool
+    look: Look, index: Index, known: Callable[[bytes], bool], *, deep: bool
 ) -> Iterator[Blob]:
     """What a buffer was before its bytes were changed in a regular way.
 
     Args:
-        data: The buffer, which makes no sense as it is.
+        look: The buffer, which makes no sense as it is.
         index: The reference.
         known: Whether a probe of what the buffer may have been holds the reference.
         deep: Also look for what shows only in other data than the reference.
@@ -71,13 +64,12 @@ def changed(
     Yields:
         At most one blob.
     """
-    if not may_be_changed(data):
+    if not look.rich:
         return
-    array: Bytes = np.frombuffer(data, np.uint8)
-    found = _found(array, index, known, deep)
+    found = _found(look, index, known, deep)
     if found is not None:
         name, output = found
-        yield Blob(name, 0, len(data), output.tobytes(), True)
+        yield Blob(name, 0, len(look.data), output.tobytes(), True)
 
 
 def is_alike(array: Bytes, distances: Mapping[int, float], index: Index) -> bool:
@@ -90,25 +82,18 @@ def is_alike(array: Bytes, distances: Mapping[int, float], index: Index) -> bool
     )
 
 
-def may_be_changed(data: bytes) -> bool:
-    """Whether a buffer is large and rich enough to be the reference in some disguise."""
-    middle = len(data) // 2
-    return len(data) >= LEAST and any(
-        len(zlib.compress(part, 1)) >= THIN * len(part)
-        for part in (data[:_HEAD], data[middle : middle + _HEAD], data[-_HEAD:])
-    )
-
-
 def _found(
-    array: Bytes, index: Index, known: Callable[[bytes], bool], deep: bool
+    look: Look, index: Index, known: Callable[[bytes], bool], deep: bool
 ) -> tuple[str, Bytes] | None:
-    if deep and is_prose(array):
-        return None
-    distances = repeats(array)
-    alike = is_alike(array, distances, index)
+    array = look.array
     if not deep:
-        return _plain(array, distances, index) if alike else None
-    for name, change in _guesses(array, distances, alike):
+        # No change that keeps the length makes text of weights.
+        if look.text or not is_alike(array, look.distances, index):
+            return None
+        return _plain(array, look.distances, index)
+    if look.prose:
+        return None
+    for name, change in _guesses(look, is_alike(array, look.distances, index)):
         edge = change(array[-BLOCK:] if name == "reversed" else array[:BLOCK])
         probes = [edge]
         if not starts_container(edge[:16].tobytes()):
@@ -116,9 +101,9 @@ def _found(
             probes = [edge[:PROBE], change(middle)] if len(array) > PROBE else [edge]
         if any(known(probe.tobytes()) for probe in probes):
             return name, change(array)
-    if is_text(array):
+    if look.text:
         return None
-    output = unkey(array, distances, index, known)
+    output = unkey(array, look.distances, index, known)
     return ("xor", output) if output is not None else None
 
 
@@ -126,8 +111,9 @@ def _plain(array: Bytes, distances: Mapping[int, float], index: Index) -> tuple[
     """A change of the reference itself."""
     probes = [array]
     if len(array) > 3 * PROBE:
-        middle = len(array) // 8 * 4
-        probes = [array[:PROBE], array[middle : middle + PROBE], array[-PROBE:]]
+        # Words begin at the same places in every probe.
+        middle, last = len(array) // 8 * 4, (len(array) - PROBE) // 4 * 4
+        probes = [array[:PROBE], array[middle : middle + PROBE], array[last:]]
     for name, changes in (*_MOVES.items(), *_TURNS.items()):
         for change in changes:
             if any(index.find(change(probe).tobytes()) for probe in probes):
@@ -139,11 +125,9 @@ def _plain(array: Bytes, distances: Mapping[int, float], index: Index) -> tuple[
     return ("xor", output) if output is not None else None
 
 
-def _guesses(
-    array: Bytes, distances: Mapping[int, float], alike: bool
-) -> Iterator[tuple[str, Change]]:
+def _guesses(look: Look, alike: bool) -> Iterator[tuple[str, Change]]:
     """Changes under which a buffer may be what holds the reference."""
-    text = is_text(array)
+    array, text = look.array, look.text
     for name, changes in (*_MOVES.items(), *_TURNS.items()):
         for number, change in enumerate(changes):
             edge = change(array[-64:] if name == "reversed" else array[:64])
@@ -154,4 +138,4 @@ def _guesses(
                 or (name in _TURNS and not text and is_text(change(array[:PROBE])))
             ):
                 yield name, change
-    yield from constants(array, distances)
+    yield from constants(array, look.distances)

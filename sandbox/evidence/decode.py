@@ -19,6 +19,8 @@ XZ_MEMORY = 192 << 20
 """Bytes that one xz decoder may take; `xz -9` needs 65 MiB."""
 ZSTD_WINDOW = 128 << 20
 """Largest window of a zstd frame, in bytes; what `zstd --long` uses."""
+LOOKS = 20_000
+"""Buffers of one analysis that are searched for disguises, a few milliseconds each."""
 STEP = 1 << 20
 """Bytes of output asked for at a time."""
 
@@ -47,11 +49,13 @@ class Budget:
 
     Attributes:
         left: Bytes that may still be decoded.
+        looks: Buffers that may still be searched for disguises, which costs most.
         problems: What was given up, one line each, no line twice.
         words: Passwords and keys to try on what is encrypted.
     """
 
     left: int
+    looks: int = LOOKS
     problems: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ()
 
@@ -68,6 +72,17 @@ class Budget:
         if self.left <= 0:
             self.problem("decode budget spent: some outgoing data was not read to the end")
         return self.left > 0
+
+    def look(self) -> bool:
+        """Take one buffer from those that may be searched for disguises.
+
+        Returns:
+            Whether there was one left.
+        """
+        self.looks -= 1
+        if self.looks < 0:
+            self.problem("too many buffers make no sense: some were not searched for disguises")
+        return self.looks >= 0
 
     def problem(self, line: str) -> None:
         """Note what left the analysis incomplete.

@@ -33,6 +33,7 @@ Change = Callable[[Bytes], Bytes]
 Encode = Callable[[bytes], bytes]
 
 _PROBE = 32 << 10
+_LITTLE = 8 << 10
 _SAMPLE = 240_000
 
 
@@ -157,7 +158,7 @@ def unkey(
         middle = len(array) // 2 // width * width
         whole = _completed(array, _columns(counts))[:CANDIDATES]
         for key in [*_spelled(array[:ENOUGH], width, index), *whole]:
-            parts = [array[:_PROBE], array[middle : middle + _PROBE]]
+            parts = [array[:_LITTLE], array[middle : middle + _LITTLE]]
             if starts_container(_apply(array[:16], key).tobytes()):
                 parts = [array[:BLOCK]]
             if any(known(_apply(part, key).tobytes()) for part in parts):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +12,10 @@ LONGEST_KEY = 64
 """Bytes of the longest repeating key that is looked for."""
 TEXT = 80
 """Characters next to one another that noise never has."""
+LEAST = 1 << 10
+"""Bytes below which no change is looked for."""
+THIN = 0.15
+"""Share to which zlib shrinks what is too regular to be the reference in any encoding."""
 SURE = 6.0
 """Standard deviations that count as certain."""
 
@@ -22,6 +29,7 @@ _CLASSES[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = 2
 _CLASSES[[*b"0123456789"]] = 3
 _CLASSES[[*b" \n"]] = 4
 _CLASSES[[*range(9), *range(14, 32)]] = 5
+_HEAD = 4096
 _PROBE = 64 << 10
 _COLUMNS = 256 << 10
 _CELLS = 256
@@ -95,6 +103,42 @@ def is_prose(data: Bytes) -> bool:
         if max(capitals, digits) > 0.15 * len(look):
             return False
     return True
+
+
+class Look:
+    """A buffer and what it looks like, each worked out once.
+
+    Args:
+        data: The buffer.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.array: Bytes = np.frombuffer(data, np.uint8)
+
+    @cached_property
+    def distances(self) -> dict[int, float]:
+        """What `repeats` says."""
+        return repeats(self.array)
+
+    @cached_property
+    def text(self) -> bool:
+        """What `is_text` says."""
+        return is_text(self.array)
+
+    @cached_property
+    def prose(self) -> bool:
+        """What `is_prose` says."""
+        return is_prose(self.array)
+
+    @cached_property
+    def rich(self) -> bool:
+        """Whether the buffer is large and rich enough to be weights in some disguise."""
+        middle = len(self.data) // 2
+        parts = (self.data[:_HEAD], self.data[middle : middle + _HEAD], self.data[-_HEAD:])
+        return len(self.data) >= LEAST and any(
+            len(zlib.compress(part, 1)) >= THIN * len(part) for part in parts
+        )
 
 
 def period(data: Bytes) -> int | None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sandbox.evidence.change import changed, may_be_changed
+from sandbox.evidence.change import changed
 from sandbox.evidence.ciphers import deciphered
 from sandbox.evidence.decode import Blob, Budget, containers, starts_container
 from sandbox.evidence.escapes import escaped
 from sandbox.evidence.index import MANY, Index, Match, uncovered
 from sandbox.evidence.layouts import framed, is_chunked, layouts
 from sandbox.evidence.lossy import Rounded, rounded
-from sandbox.evidence.noise import is_text, repeats
+from sandbox.evidence.noise import Look, is_text
 from sandbox.evidence.opaque import opaque_bytes
 from sandbox.evidence.text import texts, texts85
 
@@ -92,7 +92,7 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int 
     if matches:
         peeled.findings.append(Finding(min(match.at for match in matches), (), matches))
     scraps = len(matches) > SCRAPS and 2 * sum(m.n for m in matches) < len(data)
-    if scraps and trials == TRIALS and _round(data, index, peeled):
+    if scraps and trials == TRIALS and _round(Look(data), index, peeled):
         return peeled
     gaps = uncovered(len(data), matches)
     # What is left between so many runs is the ends of records, and not worth as much.
@@ -163,13 +163,14 @@ def _rest(
             for start, stop in _outside(len(data), unclear):
                 for blob in reading(data[start:stop]):
                     take(blob, start, readable=False)
-        for deep in (False, True)[:trials]:
-            plainly = _known(index, budget, depth, deep)
-            for start, stop in _outside(len(data), read + known):
-                for blob in changed(data[start:stop], index, plainly, deep=deep):
-                    take(blob, start, readable=False, spent=1)
-        for start, stop in _outside(len(data), read + known) if trials == TRIALS else ():
-            if _round(data[start:stop], index, peeled):
+        for start, stop in _outside(len(data), read + known) if trials else ():
+            look = Look(data[start:stop])
+            if not look.rich or not budget.look():
+                continue
+            before = _changed(look, index, budget, depth, trials)
+            if before is not None:
+                take(before, start, readable=False, spent=1)
+            elif trials == TRIALS and _round(look, index, peeled):
                 known.append((start, stop))
     peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
     for start, stop, opaque in murky:
@@ -181,12 +182,20 @@ def _rest(
     )
 
 
-def _round(data: bytes, index: Index, peeled: Peeled) -> bool:
+def _changed(look: Look, index: Index, budget: Budget, depth: int, trials: int) -> Blob | None:
+    """What a buffer was before a change; a change of other data is looked for last."""
+    for deep in (False, True)[:trials]:
+        known = _known(index, budget, depth, deep)
+        for blob in changed(look, index, known, deep=deep):
+            return blob
+    return None
+
+
+def _round(look: Look, index: Index, peeled: Peeled) -> bool:
     """Look for a copy that is not exact, in what is neither noise nor text."""
-    array = np.frombuffer(data, np.uint8)
-    if not may_be_changed(data) or is_text(array) or not repeats(array):
+    if not look.rich or look.text or not look.distances:
         return False
-    found = rounded(data, index.signs)
+    found = rounded(look.data, index.signs)
     if found is not None:
         peeled.rounded.append(found)
     return found is not None
@@ -204,7 +213,7 @@ def _known(index: Index, budget: Budget, depth: int, deep: bool) -> Callable[[by
         if starts_container(probe) or is_text(np.frombuffer(probe[:256], np.uint8)):
             return bool(peel(probe, index, spare, depth + 1, 0).findings)
         shallow = _known(index, spare, depth + 1, False)
-        return any(changed(probe, index, shallow, deep=False))
+        return any(changed(Look(probe), index, shallow, deep=False))
 
     return known
 
