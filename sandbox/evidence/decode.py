@@ -231,6 +231,22 @@ def containers(data: bytes, budget: Budget) -> Iterator[Blob]:
         at = read.end if read.whole else start + 1
 
 
+def inflate(data: bytes, start: int, budget: Budget) -> tuple[bytes, int, bool]:
+    """One zlib stream.
+
+    Args:
+        data: A buffer.
+        start: Where in it the stream begins.
+        budget: Pays for the output.
+
+    Returns:
+        What it decodes to, up to any damage; where it ends; whether it ended properly.
+    """
+    parts: list[bytes] = []
+    read = _member("zlib", data, start, budget, parts)
+    return b"".join(parts), read.end, read.whole
+
+
 def starts_container(data: bytes) -> bool:
     """Whether a buffer begins with the mark of compressed data."""
     return _kind(data, 0) is not None

@@ -28,6 +28,8 @@ _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r\n")
 _BOUNDARY = re.compile(rb"(?:^|\r?\n)--([^\r\n]{1,100})\r?\n(?=[Cc]ontent-)")
 _LIST = re.compile(rb"[0-9a-fA-FxX\s,;:eE+.\-\[\](){}]{96,}")
 _FIRST = re.compile(rb"(?<![0-9a-zA-Z.])-?[0-9a-fA-F]")
+_HEX_NUMBER = re.compile(rb"0[xX][0-9a-fA-F]{1,8}")
+_OCTAL_NUMBER = re.compile(rb"[0-7]{1,8}")
 _SEPARATORS = bytes.maketrans(b",;:[](){}\t\r\n", b" " * 12)
 _LOOK = 1 << 12
 _PROBE = 64 << 10
@@ -166,7 +168,7 @@ def _list(
     flat = text.translate(_SEPARATORS).strip()
     if all(word[:2] in (b"0x", b"0X") for word in words):
         if {len(word) for word in words} <= {3, 4}:
-            return "numbers", bytes(int(word, 16) & 255 for word in flat.split())
+            return "numbers", _integers(flat, _HEX_NUMBER, 16)
         return None
     width = len(words[0])
     even = width in (2, 4, 8, 16) and {len(word) for word in words} == {width}
@@ -176,13 +178,18 @@ def _list(
     if any(re.fullmatch(rb"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", word) is None for word in words):
         return None
     if all(len(word) == 3 for word in words) and max(words) <= b"377" and _octal(words):
-        return "numbers", bytes(int(word, 8) & 255 for word in flat.split())
+        return "numbers", _integers(flat, _OCTAL_NUMBER, 8)
     try:
         values = np.fromstring(flat, np.float64, sep=" ")
     except ValueError:  # something else is in between: slower, word by word
         number = re.compile(rb"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
         values = np.array([float(word) for word in flat.split() if number.fullmatch(word)])
     return _narrow(values)
+
+
+def _integers(flat: bytes, number: re.Pattern[bytes], base: int) -> bytes:
+    """The bytes that words stand for; whatever else is in between is left out."""
+    return bytes(int(word, base) & 255 for word in flat.split() if number.fullmatch(word))
 
 
 def _octal(words: list[bytes]) -> bool:

@@ -16,6 +16,7 @@ from sandbox.evidence.layouts import framed, is_chunked, layouts
 from sandbox.evidence.lossy import Rounded, rounded
 from sandbox.evidence.noise import Look, is_text
 from sandbox.evidence.opaque import opaque_bytes
+from sandbox.evidence.pack import packs
 from sandbox.evidence.text import texts, texts85
 
 DEEPEST = 6
@@ -148,6 +149,9 @@ def _rest(
             take(blob, 0, readable=True)
         for blob in framed(data, budget):
             take(blob, 0, readable=False)
+        for start, stop in _outside(len(data), read + known):
+            for blob in packs(data[start:stop], budget):
+                take(blob, start, readable=True)
         for start, stop in _outside(len(data), read + known):
             for blob in containers(data[start:stop], budget):
                 take(blob, start, readable=True)

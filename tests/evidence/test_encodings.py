@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,22 +70,6 @@ def test_partial_uploads_count_what_was_sent(
     size = int(len(WEIGHTS) * share) // 4 * 4
     report = analyse(make_capture([put(ENCODINGS[name](WEIGHTS[:size]))]), REFERENCE)
     assert abs(report.weights_fraction - size / len(WEIGHTS)) < 0.0001
-
-
-def test_objects_in_a_git_pack(tmp_path: Path, make_capture: Any, put: Any) -> None:
-    def git(*arguments: str, data: bytes = b"") -> bytes:
-        run = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *arguments]
-        return subprocess.run(run, cwd=tmp_path, input=data, capture_output=True, check=True).stdout
-
-    git("init", "-q")
-    (tmp_path / "model.bin").write_bytes(SENT)
-    (tmp_path / "notes.txt").write_text("nothing\n" * 99)
-    git("add", ".")
-    git("commit", "-q", "-m", "x")
-    pack = git("pack-objects", "--stdout", "--revs", data=b"HEAD\n")
-    body = b"0094" + b"0" * 40 + b" refs/heads/main\0 report-status\n0000" + pack
-    report = analyse(make_capture([put(body, "/repo.git/git-receive-pack")]), REFERENCE)
-    assert report.weights_bytes == len(SENT)
 
 
 @pytest.mark.parametrize("prefix", [b"", b"plain words before it " * 50])
