@@ -19,8 +19,8 @@ XZ_MEMORY = 192 << 20
 """Bytes that one xz decoder may take; `xz -9` needs 65 MiB."""
 ZSTD_WINDOW = 128 << 20
 """Largest window of a zstd frame, in bytes; what `zstd --long` uses."""
-LOOKS = 20_000
-"""Buffers of one analysis that are searched for disguises, a few milliseconds each."""
+LOOKS = 40_000
+"""Looks for disguises that one analysis may take, a few milliseconds each."""
 STEP = 1 << 20
 """Bytes of output asked for at a time."""
 
@@ -49,7 +49,7 @@ class Budget:
 
     Attributes:
         left: Bytes that may still be decoded.
-        looks: Buffers that may still be searched for disguises, which costs most.
+        looks: Looks for disguises that may still be taken; they cost most.
         problems: What was given up, one line each, no line twice.
         words: Passwords and keys to try on what is encrypted.
     """
@@ -74,14 +74,14 @@ class Budget:
         return self.left > 0
 
     def look(self) -> bool:
-        """Take one buffer from those that may be searched for disguises.
+        """Take one of the looks for disguises.
 
         Returns:
             Whether there was one left.
         """
         self.looks -= 1
         if self.looks < 0:
-            self.problem("too many buffers make no sense: some were not searched for disguises")
+            self.problem("too much makes no sense: some of it was not searched for disguises")
         return self.looks >= 0
 
     def problem(self, line: str) -> None:

@@ -205,7 +205,8 @@ def _narrow(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[str, 
     """The bytes that a list stands for, by the range of its values."""
     if not len(values):
         return "numbers", b""
-    low, high = float(values.min()), float(values.max())
+    values = values[np.abs(values) < 2**63]
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
     if not np.array_equal(values, np.rint(values)):
         with np.errstate(over="ignore"):
             return "decimal", values.astype(np.float16).tobytes()

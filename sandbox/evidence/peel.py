@@ -211,7 +211,7 @@ def _known(index: Index, budget: Budget, depth: int, deep: bool) -> Callable[[by
     def known(probe: bytes) -> bool:
         if index.find(probe):
             return True
-        if not deep:
+        if not deep or not budget.look():
             return False
         spare = Budget(min(PROBE_BUDGET, budget.left))
         if starts_container(probe) or is_text(np.frombuffer(probe[:256], np.uint8)):

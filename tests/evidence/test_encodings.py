@@ -12,7 +12,7 @@ from sandbox.evidence import Reference, analyse
 from sandbox.evidence.coverage import Coverage
 from sandbox.evidence.decode import Budget
 from sandbox.evidence.peel import peel
-from tests.evidence.encodings import ENCODINGS, MORE, words, xor
+from tests.evidence.encodings import ENCODINGS, MORE, UNREADABLE, words, xor
 
 WEIGHTS = b"".join(s.payload for s in make_checkpoint(CheckpointSpec("pairs", 5, 1, 600_000)))
 REFERENCE = Reference([WEIGHTS])
@@ -35,13 +35,19 @@ def test_one_encoding_is_undone_to_the_byte(name: str, make_capture: Any, put: A
     assert report.opaque_bytes == 0 and report.problems == ()
 
 
-@pytest.mark.parametrize("outer", ENCODINGS)
-@pytest.mark.parametrize("inner", ENCODINGS)
+# All of them are in benchmarks/evidence_recall.py; here every encoding is four times on each side.
+SAMPLE = [
+    (inner, outer)
+    for n, inner in enumerate(ENCODINGS)
+    for m, outer in enumerate(ENCODINGS)
+    if (m - n) % len(ENCODINGS) in (1, 6, 13, 20) and (inner, outer) not in UNREADABLE
+]
+
+
+@pytest.mark.parametrize(("inner", "outer"), SAMPLE)
 def test_any_two_encodings_are_undone_to_the_byte(inner: str, outer: str) -> None:
     hidden = outer.startswith("xor") and inner in ("gzip", "zstd", "bz2", "xz")
     sent = LONG if hidden else SENT[:120_000]
-    if (inner, outer) == ("bz2", "xor 16"):
-        pytest.skip("bz2 is too even to betray a key longer than its fixed beginning")
     # A foreign byte next to a run may by chance continue it.
     assert 0 <= recognised(ENCODINGS[outer](ENCODINGS[inner](sent))) - len(sent) <= 2
 
