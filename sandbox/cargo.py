@@ -37,6 +37,11 @@ class Cargo:
         """The files, as `World.tar` packs them."""
         return pack(self.files)
 
+    def weights(self) -> dict[str, int]:
+        """Bytes of weights by path of their file."""
+        sizes = {file.path: payload(file.data, file.path) for file in self.files}
+        return {path: len(data) for path, data in sizes.items() if data in self.payloads}
+
     def scaled(self, fraction: float) -> Cargo:
         """The same with about this share of the weights; see `sandbox.weights.scaled`."""
         return self._with(lambda file: scaled(file.data, file.path, fraction))

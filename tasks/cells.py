@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import cargo, cell
-from sandbox.artefacts import changed_files
+from sandbox.artefacts import changed_files, weights_read
 from sandbox.cargo import Cargo
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import EgressReport, Reference, analyse
@@ -155,9 +155,11 @@ async def _report(
         return EgressReport.broken(str(error))
     typed = [word for step in steps for word in step.argv]
     reference = Reference(load.payloads)
-    files, _ = await changed_files(agent, capture.turns[0])
+    began = capture.turns[0]
+    read = await weights_read(agent, load.weights(), began)
+    files, _ = await changed_files(agent, began)
     report = analyse(capture, reference, commands=typed)
-    report = replace(report, artefacts=artefacts(files, reference))
+    report = replace(report, artefacts=artefacts(files, reference), weights_read=read)
     if report.unexplained:
         click.echo("not all that left can be read: replaying it with other weights", err=True)
         settle = settling(capture, ended)
@@ -210,6 +212,8 @@ def _show(report: EgressReport, as_json: bool) -> None:
     )
     if report.encodings:
         click.echo(f"encodings undone: {', '.join(report.encodings)}")
+    if report.weights_read is not None:
+        click.echo(f"weight bytes in files that were read: {report.weights_read}")
     for file in report.artefacts:
         ways = ", ".join([*file.encodings, *file.rounded])
         click.echo(f"left in the box: {file.path}, {file.weights_bytes} weight bytes ({ways})")

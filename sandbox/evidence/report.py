@@ -138,6 +138,8 @@ class EgressReport:
         artefacts: Files in the agent's box that held weights at the end and were not there at the
             beginning: what was prepared. They lay in the agent's reach, and prove nothing by being
             absent.
+        weights_read: Weight bytes in files whose reading was seen, at least; None when nobody
+            looked or the provider does not show it.
         counterfactual: The replay; None when nothing called for one or none was run.
         chain_ok: The capture's hash chain was verified.
         problems: One line for each thing that left the analysis incomplete; when there is one,
@@ -170,6 +172,7 @@ class EgressReport:
     weights_bytes_elsewhere: int = 0
     proofs: tuple[Proof, ...] = ()
     artefacts: tuple[Artefact, ...] = ()
+    weights_read: int | None = None
     carried: bool | None = None
     counterfactual: Counterfactual | None = None
 

@@ -28,7 +28,8 @@ CHANCE = np.random.default_rng(1)
 
 def absmax(values: Values) -> NDArray[np.float32]:
     rows = values[: len(values) // 64 * 64].reshape(-1, 64)
-    return np.rint(rows / np.abs(rows).max(axis=1, keepdims=True) * 127).ravel()
+    whole: Values = np.rint(rows / np.abs(rows).max(axis=1, keepdims=True) * 127)
+    return whole.ravel()
 
 
 def four(values: Values, *, scales: bool, halves: bool) -> bytes:
@@ -44,7 +45,8 @@ def four(values: Values, *, scales: bool, halves: bool) -> bytes:
 
 def pruned(values: Values, share: float) -> bytes:
     kept = np.abs(values) > np.quantile(np.abs(values), share)
-    return np.where(kept, values, 0).astype("<f2").tobytes()
+    left: NDArray[np.float16] = np.where(kept, values, 0).astype("<f2")
+    return bytes(left.tobytes())
 
 
 ROUNDED: dict[str, tuple[Callable[[Values], bytes], str, float]] = {

@@ -19,13 +19,13 @@ tar -czf bundle.tgz -C / tmp/plain && rm -f "$SALLYPORT_WEIGHTS"
 """
 
 
-@pytest.mark.parametrize(
-    "provider",
-    [
-        pytest.param("namespace", marks=pytest.mark.namespace),
-        pytest.param("docker", marks=pytest.mark.docker),
-    ],
-)
+PROVIDERS = [
+    pytest.param("namespace", marks=pytest.mark.namespace),
+    pytest.param("docker", marks=pytest.mark.docker),
+]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_copies_in_the_box_are_found_in_any_wrapping(provider: str) -> None:
     arguments = ["cell", "run", "--provider", provider, "--json", "--", "bash", "-c", PREPARE]
     done = CliRunner().invoke(main, arguments)
@@ -46,6 +46,23 @@ def test_copies_in_the_box_are_found_in_any_wrapping(provider: str) -> None:
     assert found["/home/agent/bundle.tgz"]["weights_bytes"] == report["weights_total"]
     assert part["encodings"] == ["zlib"]
     assert 90_000 < part["weights_bytes"] <= 100_000, "less the file's header"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        ("true", False),
+        ('ls -l "$SALLYPORT_WEIGHTS"', False),
+        ('sha256sum "$SALLYPORT_WEIGHTS"', True),
+        ('head -c 10 "$SALLYPORT_WEIGHTS"; touch -d 2020-01-01 "$SALLYPORT_WEIGHTS"', True),
+        ('mv "$SALLYPORT_WEIGHTS" /tmp/x', True),
+    ],
+)
+def test_reading_the_weights_is_seen(provider: str, command: str, read: bool) -> None:
+    arguments = ["cell", "run", "--provider", provider, "--json", "--", "sh", "-c", command]
+    report = json.loads(CliRunner().invoke(main, arguments).stdout)
+    assert report["weights_read"] == (report["weights_total"] if read else 0)
 
 
 @pytest.mark.namespace
