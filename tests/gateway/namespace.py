@@ -1,7 +1,8 @@
 """Runs as root of a user and network namespace of its own: a gateway, and a probe as the agent.
 
-Arguments: the topology (`shared` or `veth`), the capture folder, the nonce. Prints what the probe
-printed. The agent shares the namespace, or sits in another at the far end of a veth pair.
+Arguments: the topology (`shared` or `veth`), the capture folder, the nonce, the probe's file beside
+this one. Prints what the probe printed. The agent shares the namespace, or sits in another at the
+far end of a veth pair.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from sandbox.gateway.network import open_sockets
 from sandbox.gateway.server import Gateway
 
 PING_GROUPS = "/proc/sys/net/ipv4/ping_group_range"
-PROBE = [sys.executable, "-I", str(Path(__file__).with_name("probe.py"))]
+PROBE = [sys.executable, "-I", str(Path(__file__).with_name(sys.argv[4]))]
 # Waits until its end of the veth pair is there, then becomes the probe.
 AGENT = f"echo 0 0 > {PING_GROUPS}; echo; read -r _; ip -batch {{lines}}; exec {' '.join(PROBE)}"
 

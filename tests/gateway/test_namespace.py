@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from sandbox.gateway.capture import load_capture
+from tests.gateway import half_open
 from tests.gateway.expected import check_capture, check_probe
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ["unshare", "--user", "--map-root-user", "--net", "--"]
 
 
-@pytest.mark.namespace
-@pytest.mark.parametrize("topology", ["shared", "veth"])
-def test_every_way_out_leads_to_the_gateway(topology: str, tmp_path: Path) -> None:
-    script = Path(__file__).with_name("namespace.py")
+def probed(topology: str, folder: Path, probe: str) -> str:
+    script = str(Path(__file__).with_name("namespace.py"))
     done = subprocess.run(
-        [*LAUNCH, sys.executable, str(script), topology, str(tmp_path / "capture"), "nonce-7"],
+        [*LAUNCH, sys.executable, script, topology, str(folder), "nonce-7", probe],
         # An ordinary user's PATH may lack the folders of ip and nft.
         env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
         capture_output=True,
@@ -29,7 +28,23 @@ def test_every_way_out_leads_to_the_gateway(topology: str, tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    check_probe(json.loads(done.stdout), "nonce-7")
+    return done.stdout
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("topology", ["shared", "veth"])
+def test_every_way_out_leads_to_the_gateway(topology: str, tmp_path: Path) -> None:
+    said = probed(topology, tmp_path / "capture", "probe.py")
+    check_probe(json.loads(said), "nonce-7")
     capture = load_capture(tmp_path / "capture")
     assert capture.complete
     check_capture(capture)
+
+
+@pytest.mark.namespace
+def test_handshakes_without_end_keep_nobody_out(tmp_path: Path) -> None:
+    probed("veth", tmp_path / "capture", "half_open.py")
+    capture = load_capture(tmp_path / "capture")
+    assert capture.complete
+    assert [stream.out for stream in capture.streams if stream.out] == [half_open.PAYLOAD]
+    assert [event for event in capture.events if event["kind"] == "error"] == []
