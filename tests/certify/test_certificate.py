@@ -120,7 +120,7 @@ def test_nothing_is_left_in_either_box() -> None:
 # What an agent could look at: files with their dates, processes, sockets, memory segments, mounts.
 LOOK = """
 find /home /srv /tmp /var/tmp /dev /run -xdev -printf '%p %T@ %C@ %s\\n' | sort
-ls -d /proc/[0-9]* | wc -l
+set -- /proc/[0-9]*; echo $# processes
 cat /proc/net/tcp /proc/net/tcp6 /proc/net/unix /proc/net/raw | grep -v ' 0A ' | wc -l
 cat /proc/sysvipc/* /proc/mounts /proc/self/limits /proc/keys
 """
