@@ -17,7 +17,7 @@ from typing import IO, Any
 import anyio
 import anyio.to_thread
 
-from sandbox.box import folders, groups
+from sandbox.box import folders
 from sandbox.box.groups import Group, Limits
 from sandbox.box.layer import Layer
 from sandbox.box.plan import ENVIRONMENT, HOME, BoxError, launch_plan
@@ -90,7 +90,7 @@ class Box:
         try:
             group = Group.make()
             joins = group.descriptors()
-            limits = Limits(True, groups.description())
+            limits = Limits(True, group.description())
         except OSError as error:
             group, joins = None, []
             limits = Limits(False, f"each process alone, no control group ({error})")

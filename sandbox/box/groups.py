@@ -22,6 +22,7 @@ MEMORY = 4 << 30
 """Bytes for a box's processes and its writable folders, which are memory too."""
 PROCESSES = 256
 CPUS = 2
+_WANTED = frozenset(("memory", "pids", "cpu"))
 _PERIOD = 100_000  # microseconds
 _EMPTY_SECONDS = 5.0  # for the kernel to be done with killed processes
 _numbers = itertools.count(1)
@@ -94,6 +95,14 @@ class Group:
                 if error.errno != errno.EINVAL or not file.name.startswith("cpu."):
                     raise
 
+    def description(self) -> str:
+        """What the limits are, for people."""
+        text = f"{MEMORY >> 20} MiB of memory and {PROCESSES} processes"
+        quotas = ("cpu.cfs_quota_us", "cpu.max")
+        if any((folder / name).exists() for folder in self.folders for name in quotas):
+            text += f" on {CPUS} CPUs"
+        return f"{text} for the box (control group)"
+
     def descriptors(self) -> list[int]:
         """Descriptors to which a process writes `0` to join; the caller closes them."""
         return [os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in self.folders]
@@ -119,12 +128,6 @@ class Group:
                     break
 
 
-def description() -> str:
-    """What the limits of a group are, for people."""
-    limits = f"{MEMORY >> 20} MiB of memory, {PROCESSES} processes and {CPUS} CPUs"
-    return f"{limits} for the box (control group)"
-
-
 _made: list[Path] = []
 _sweepers: list[subprocess.Popen[bytes]] = []  # one; held, because its input ends with it
 _making = threading.Lock()  # boxes start in threads
@@ -139,9 +142,10 @@ def _parents() -> list[Path]:
         try:
             for parent in parents:
                 parent.mkdir()
-                control = parent / "cgroup.subtree_control"
-                if control.exists():
-                    control.write_text("+memory +pids +cpu")
+                available = parent / "cgroup.controllers"  # version 2's
+                if available.exists():
+                    passed_on = _WANTED.intersection(available.read_text().split())
+                    (parent / "cgroup.subtree_control").write_text("+" + " +".join(passed_on))
         except OSError:
             for parent in filter(Path.exists, parents):
                 parent.rmdir()
@@ -166,10 +170,10 @@ def _own() -> list[Path]:
     if "memory" in at:
         found = {}
         for _, path, kind, options, *_ in mounts:
-            for name in {"memory", "pids", "cpu"}.intersection(options.split(",")):
+            for name in _WANTED.intersection(options.split(",")):
                 if kind == "cgroup":
                     found[name] = Path(path, at[name])
-        if len(found) < 3:
+        if len(found) < len(_WANTED):
             raise OSError(f"control groups are mounted for {', '.join(sorted(found))} only")
         return list(dict.fromkeys(found.values()))  # cpu may share its folder with another
     roots = [Path(path) for _, path, kind, *_ in mounts if kind == "cgroup2"]
@@ -178,6 +182,6 @@ def _own() -> list[Path]:
     own = roots[0] / at.get("", "")
     beside = own if own == roots[0] else own.parent
     passed_on = (beside / "cgroup.subtree_control").read_text().split()
-    if not {"memory", "pids", "cpu"} <= set(passed_on):
-        raise OSError(f"{beside} does not pass on limits of memory, processes and CPUs")
+    if not {"memory", "pids"} <= set(passed_on):  # CPUs are shared anyway
+        raise OSError(f"{beside} does not pass on limits of memory and processes")
     return [beside]
