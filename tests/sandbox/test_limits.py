@@ -150,7 +150,7 @@ def test_a_harness_that_is_killed_leaves_no_group_and_no_layer(how: signal.Signa
         [sys.executable, "-c", HARNESS],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.getcwd(), "SALLYPORT_TEST_MARK": mark},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SALLYPORT_TEST_MARK": mark},
     )
     try:
         assert harness.stdout is not None
