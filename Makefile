@@ -17,11 +17,15 @@ help:
 	@echo 'make check    lint and types'
 	@echo 'make prepare  system packages only (bubblewrap, iproute2, nftables, ...)'
 
-# What the namespace sandbox needs from the system, and Python's venv module, where they are missing.
+# What the namespace sandbox needs from the system, and what the tests let agents use in it.
+PROGRAMS := bwrap:bubblewrap ip:iproute2 nft:nftables curl:curl ping:iputils-ping
+test: PROGRAMS += git:git openssl:openssl rsync:rsync ssh:openssh-client
+
+# Installs them, and Python's venv module, where they are missing.
 prepare:
 	@if [ "$$(uname)" != Linux ]; then exit 0; fi; \
 	want=""; PATH="$(TOOLS_PATH)"; \
-	for pair in bwrap:bubblewrap ip:iproute2 nft:nftables curl:curl ping:iputils-ping; do \
+	for pair in $(PROGRAMS); do \
 	  command -v "$${pair%%:*}" >/dev/null || want="$$want $${pair##*:}"; \
 	done; \
 	[ -x /usr/bin/python3 ] || [ -x /usr/local/bin/python3 ] || want="$$want python3"; \

@@ -69,6 +69,8 @@ def analyse(
         budget.problem("capture not sealed: its tail may be missing")
     if capture.truncated_by_limit:
         budget.problem("capture full: what left after the limit was not recorded")
+    if capture.lost:
+        budget.problem(f"{capture.lost} datagrams came too fast to be recorded")
     clock = Clock(capture, turns)
     tally = Tally(clock)
     opaque: dict[Piece, int] = {}

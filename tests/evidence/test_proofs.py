@@ -141,3 +141,10 @@ def test_the_report_is_plain_json(
     recorded.send(shards[0].payload)
     fields: dict[str, Any] = recorded.report(reference).to_json()
     assert fields["proofs"][0]["spans"][0]["at"] == 0
+
+
+def test_datagrams_that_were_lost_leave_the_evidence_incomplete(
+    recorded: Recorded, reference: Reference
+) -> None:
+    recorded.writer.event("loss", datagrams=7)
+    assert recorded.report(reference).problems == ("7 datagrams came too fast to be recorded",)

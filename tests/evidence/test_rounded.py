@@ -40,13 +40,13 @@ def four(values: Values, *, scales: bool, halves: bool) -> bytes:
     packed = low | top << 4
     if scales:
         packed = np.concatenate([scale.astype("<f2").view(np.uint8), packed], axis=1)
-    return packed.tobytes()
+    return bytes(packed.tobytes())
 
 
 def pruned(values: Values, share: float) -> bytes:
     kept = np.abs(values) > np.quantile(np.abs(values), share)
     left: NDArray[np.float16] = np.where(kept, values, 0).astype("<f2")
-    return bytes(left.tobytes())
+    return left.tobytes()
 
 
 ROUNDED: dict[str, tuple[Callable[[Values], bytes], str, float]] = {
