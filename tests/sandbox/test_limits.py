@@ -27,7 +27,9 @@ pytestmark = pytest.mark.namespace
 
 def _groups_of(identity: str) -> list[Path]:
     """The control groups that a harness has in any hierarchy."""
-    return [path for path in Path("/sys/fs/cgroup").rglob(f"sallyport-{identity}") if path.is_dir()]
+    # Not `rglob`, which minds that the groups of other tests come and go meanwhile.
+    name = f"sallyport-{identity}"
+    return [Path(at) for at, _, _ in os.walk("/sys/fs/cgroup") if at.endswith(f"/{name}")]
 
 
 def _has_groups() -> bool:
