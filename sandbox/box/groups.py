@@ -27,8 +27,8 @@ _PERIOD = 100_000  # microseconds
 _EMPTY_SECONDS = 5.0  # for the kernel to be done with killed processes
 _numbers = itertools.count(1)
 # Removes the groups of a harness that was killed: ends with its standard input, then tries for
-# some seconds, because the box's processes end at the same time.
-_SWEEP = """cat >/dev/null; for i in $(seq 100); do left=
+# a minute, because the box's processes end at the same time.
+_SWEEP = """cat >/dev/null; for i in $(seq 600); do left=
 for group; do [ -e "$group" ] || continue; find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
 [ ! -e "$group" ] || left=1; done; [ "$left" ] || exit 0; sleep .1; done"""
 
