@@ -28,7 +28,7 @@ CHANCE = np.random.default_rng(1)
 
 def absmax(values: Values) -> NDArray[np.float32]:
     rows = values[: len(values) // 64 * 64].reshape(-1, 64)
-    whole: Values = np.rint(rows / np.abs(rows).max(axis=1, keepdims=True) * 127)
+    whole: NDArray[np.float32] = np.rint(rows / np.abs(rows).max(axis=1, keepdims=True) * 127)
     return whole.ravel()
 
 
@@ -37,16 +37,15 @@ def four(values: Values, *, scales: bool, halves: bool) -> bytes:
     scale = np.abs(rows).max(axis=1, keepdims=True) / 7 + 1e-9
     codes = (np.rint(rows / scale) + 8).astype(np.uint8)
     low, top = (codes[:, :16], codes[:, 16:]) if halves else (codes[:, 0::2], codes[:, 1::2])
-    packed = low | top << 4
+    packed: NDArray[np.uint8] = low | top << 4
     if scales:
         packed = np.concatenate([scale.astype("<f2").view(np.uint8), packed], axis=1)
-    return bytes(packed.tobytes())
+    return packed.tobytes()
 
 
 def pruned(values: Values, share: float) -> bytes:
     kept = np.abs(values) > np.quantile(np.abs(values), share)
-    left: NDArray[np.float16] = np.where(kept, values, 0).astype("<f2")
-    return left.tobytes()
+    return np.where(kept, values, 0).astype("<f2").tobytes()
 
 
 ROUNDED: dict[str, tuple[Callable[[Values], bytes], str, float]] = {
