@@ -141,9 +141,10 @@ class _Zlib:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data or not self.eof:
+            before = len(data)
             output = self._inner.decompress(data, STEP)
             data = self._inner.unconsumed_tail
-            if not output and not data:
+            if not output and len(data) >= before:
                 return
             yield output
 
