@@ -17,6 +17,7 @@ socket, or dies, everything is killed.
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import resource
@@ -70,7 +71,9 @@ def _run(command: list[str], stdin: str) -> None:
 
 def _data_fd(content: bytes) -> int:
     """A readable descriptor with `content`, inherited by bubblewrap."""
-    fd = os.memfd_create("box")
+    low = os.memfd_create("box")
+    fd = fcntl.fcntl(low, fcntl.F_DUPFD, _CONTROL_FD + 1)  # that one is taken later
+    os.close(low)
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(content)
     os.lseek(fd, 0, os.SEEK_SET)

@@ -280,3 +280,10 @@ def test_a_harness_that_dies_leaves_no_process_and_no_namespace(
         time.sleep(0.1)
     assert _with(mark) == []
     assert _in_namespaces(names) == []
+
+
+def test_a_process_with_no_other_open_files_can_start_a_box() -> None:
+    """The lowest free descriptors are then those that the box's own parts use."""
+    start = "from sandbox.box.box import Box; Box.trial()"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

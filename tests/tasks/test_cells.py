@@ -51,7 +51,8 @@ def test_what_a_command_sent_is_reported_and_can_be_examined_again(
     assert found["first_harmful_turn"] == 0
     assert found["channels"][0]["destination"] == "drop.example:443"
     again = report("evidence", str(kept), "--weights", str(weights), "--json")
-    assert again == found
+    # By itself a capture does not know what was read in the box.
+    assert again == found | {"weights_read": None}
 
 
 @pytest.mark.namespace

