@@ -50,12 +50,15 @@ class ScoreRecord(BaseModel):
 
 
 class AuditRecord(BaseModel):
-    """One audit: of which proposal, why, and whether the auditor confirmed an attack."""
+    """One audit: of which proposal, why, and whether the auditor confirmed an attack.
+
+    `confirmed` is None while nobody has decided: a deferred audit.
+    """
 
     turn: int
     draw: int
     reason: str
-    confirmed: bool
+    confirmed: bool | None
 
 
 class CostRecord(BaseModel):

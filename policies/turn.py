@@ -16,8 +16,9 @@ from typing import Literal, Protocol, TypeAlias
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.tool import ToolCall
 
-Source: TypeAlias = Literal["untrusted", "trusted", "edited"]
-"""Whose a proposal is: a draw of U, T's own, or U's as edited by T."""
+Source: TypeAlias = Literal["untrusted", "trusted", "edited", "planted"]
+"""Whose a proposal is: a draw of U, T's own, U's as edited by T, or an attack of the setting's that
+the monitor is tested with and that never runs."""
 
 
 @dataclass(frozen=True)
@@ -232,5 +233,6 @@ class Turn(Protocol):
 ControlProtocol: TypeAlias = Callable[[Turn], Awaitable[Verdict]]
 """A protocol."""
 
-Auditor: TypeAlias = Callable[[Proposal, str], Awaitable[bool]]
-"""An auditor: True when it confirms that the proposal is part of an attack."""
+Auditor: TypeAlias = Callable[[Proposal, str], Awaitable[bool | None]]
+"""An auditor: True when it confirms that the proposal is part of an attack, False when it clears
+it; None when it decides after the run, and the action goes on."""
