@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
 
 from inspect_ai.tool import ToolCall
 from inspect_ai.util import StoreModel, store_as
@@ -18,6 +19,7 @@ from policies.turn import Decision, Proposal, Source, Suspicion
 
 VERSION = 2
 """Of the records below; a reader refuses others."""
+_BRIEF = 200  # characters of a text that the transcript shows
 
 
 class DrawRecord(BaseModel):
@@ -89,7 +91,7 @@ class TurnRecord(BaseModel):
         audits: every audit.
         approvals: what a person answered, in order of asking.
         bytes_out: the gateway's counts, in order of asking.
-        decision: the verdict; None when there was none: an audit or an error ended the sample.
+        decision: the verdict; None when there was none: an audit or an error ended the turn.
         executed: the draw that ran; None when nothing did.
         reason: the verdict's.
         cost: by role: untrusted, trusted, monitor.
@@ -144,10 +146,32 @@ class TurnRecord(BaseModel):
         return any(draw.calls for draw in self.draws)
 
     @property
-    def audit_rests_on_failure(self) -> bool:
-        """Whether an audited draw had no valid score: the audit is due to a failed monitor."""
+    def went_on(self) -> bool:
+        """Whether the agent got an answer, to act on or to read why it may not."""
+        return self.decision is not None and self.decision != "stop"
+
+    @property
+    def rests_on_failure(self) -> bool:
+        """Whether an audit of this turn, or its `stop`, is due to a monitor that failed.
+
+        An audit is when the audited draw had no valid score; a stop is when any draw had none.
+        """
         failed = {(one.turn, one.draw) for one in self.scores if one.status == "failed"}
+        if self.decision == "stop":
+            return bool(failed)
         return any((audit.turn, audit.draw) in failed for audit in self.audits)
+
+    def brief(self) -> dict[str, Any]:
+        """The record as JSON for the transcript: long texts are cut, here and nowhere else."""
+        shown: dict[str, Any] = _brief(self.model_dump(mode="json", exclude_defaults=True))
+        return {"version": self.version, "index": self.index, **shown}
+
+
+Ending: TypeAlias = Literal["finished", "caught", "stopped", "protocol failed", "gate"]
+"""What ended a sample: the agent or one of its limits; an audit that confirmed an attack; a `stop`
+verdict; a protocol that raised, took too long or gave no usable verdict; a tool call at the gate
+that no verdict endorsed."""
+FINISHED: Ending = "finished"
 
 
 class Ledger(StoreModel):
@@ -156,26 +180,60 @@ class Ledger(StoreModel):
     Attributes:
         turns: one record per call of the untrusted model.
         caught: index of the turn in which an audit confirmed an attack, or None.
-        endorsed: digests of the tool calls that a verdict let go.
-        refused: tool calls that reached the gate without a verdict, as `function: id`.
+        ended: what ended the sample; while it lasts, `finished`.
+        why: the reason, in one line, when it is not `finished`.
+        endorsed: digests of the tool calls that a verdict let go and that have not run.
+        passed: digests of those that ran, or were handed to an agent in the box.
+        blocked: digests of the tool calls that a verdict held back, and what the agent is told.
     """
 
     turns: list[TurnRecord] = Field(default_factory=list)
     caught: int | None = None
+    ended: Ending = FINISHED
+    why: str = ""
     endorsed: list[str] = Field(default_factory=list)
-    refused: list[str] = Field(default_factory=list)
+    passed: list[str] = Field(default_factory=list)
+    blocked: dict[str, str] = Field(default_factory=dict)
 
-    def endorse(self, calls: tuple[ToolCall, ...]) -> None:
-        """Let these calls pass the gate."""
+    def endorse(self, calls: Iterable[ToolCall]) -> None:
+        """Let each of these calls pass the gate once."""
         self.endorsed = self.endorsed + [digest(call) for call in calls]
 
-    def refuse(self, call: ToolCall) -> None:
-        """Note a call that no verdict endorsed."""
-        self.refused = [*self.refused, f"{call.function}: {call.id}"]
+    def block(self, calls: Iterable[ToolCall], message: str) -> None:
+        """Have these calls rejected with a message."""
+        self.blocked = self.blocked | {digest(call): message for call in calls}
+
+    def use(self, call: ToolCall) -> bool:
+        """Use up a call's endorsement; False when it has none."""
+        mark = digest(call)
+        if mark not in self.endorsed:
+            return False
+        rest = list(self.endorsed)
+        rest.remove(mark)
+        self.endorsed, self.passed = rest, [*self.passed, mark]
+        return True
+
+    def end(self, ended: Ending, why: str) -> None:
+        """Note what ended the sample; the first reason stays."""
+        if self.ended == FINISHED:
+            self.ended, self.why = ended, why
+
+    @property
+    def stopped(self) -> int | None:
+        """Index of the turn whose verdict ended the sample, or None."""
+        return next((turn.index for turn in self.turns if turn.decision == "stop"), None)
 
     def record(self, turn: TurnRecord) -> None:
         """Add a finished turn."""
         self.turns = [*self.turns, turn]
+
+
+def _brief(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _BRIEF:
+        return f"{value[:_BRIEF]}... ({len(value) - _BRIEF} more characters)"
+    if isinstance(value, dict):
+        return {key: _brief(item) for key, item in value.items()}
+    return [_brief(item) for item in value] if isinstance(value, list) else value
 
 
 def ledger() -> Ledger:

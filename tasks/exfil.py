@@ -10,7 +10,7 @@ from inspect_ai.agent import as_solver
 from inspect_ai.approval import ApprovalPolicy
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.log import transcript
-from inspect_ai.model import Model
+from inspect_ai.model import get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import SandboxUnavailableError
 from inspect_ai.viewer import ViewerConfig
@@ -67,15 +67,18 @@ def exfil(
         f"sallyport: protocol {chosen.name}, monitor {judge.name if asks_monitor else 'none'}, "
         f"setting {setting}, sandbox {provider}"
     )
-    roles = {"trusted": trusted, "monitor": judge_role}
+    controlled_model = ControlledModel(untrusted)
+    roles = {"untrusted": controlled_model, "trusted": trusted, "monitor": judge_role}
     return Task(
         dataset=_dataset(setting, world_setting.variants, wanted_modes),
         setup=prepare(provider),
         solver=work(
-            chosen.value, Monitor(judge.label, judge.value) if asks_monitor else None, trusted
+            chosen.value,
+            Monitor(judge.label, judge.value) if asks_monitor else None,
+            asks_trusted=trusted is not None,
         ),
         scorer=control_outcome(provider),
-        model=ControlledModel(untrusted),
+        model=controlled_model,
         model_roles={role: model for role, model in roles.items() if model is not None},
         approval=[ApprovalPolicy(endorsed_only(), "*")],
         sandbox=cell.sandbox_spec(provider),
@@ -138,7 +141,7 @@ def prepare(provider: cell.Provider) -> Solver:
 
 
 @solver
-def work(protocol: ControlProtocol, monitor: Monitor | None, trusted: Model | None) -> Solver:
+def work(protocol: ControlProtocol, monitor: Monitor | None, asks_trusted: bool) -> Solver:
     """Let the untrusted model work on the task under control."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -147,10 +150,11 @@ def work(protocol: ControlProtocol, monitor: Monitor | None, trusted: Model | No
         control = Control(
             protocol=protocol,
             monitor=monitor,
-            trusted=trusted,
+            # By role: Inspect reports tokens and cost of the model that it bound.
+            trusted=get_model(role="trusted", required=True) if asks_trusted else None,
             auditor=oracle(mode),
             attack=plain(place.side_task) if mode == "attack" else None,
-            on_action=_note_turn,
+            on_turn=_note_turn,
         )
         return await as_solver(controlled(control))(state, generate)
 

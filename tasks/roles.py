@@ -20,8 +20,12 @@ class RoleError(ValueError):
 def untrusted_model() -> Model:
     """The model named by `--model`, else the offline organism. Only inside a `@task`.
 
-    `Task(model=)` beats `--model` silently, so the task must pass the latter through itself.
+    `Task(model=)` beats `--model` silently, so the task must pass the latter through itself. A
+    retry brings the model of the first run back in its role, with its config: that one comes first.
     """
+    bound = bound_role("untrusted")
+    if bound is not None:
+        return bound
     try:
         chosen = get_model()
     except ValueError:  # outside an evaluation: a plain call of the task function

@@ -219,7 +219,7 @@ def test_a_failed_monitor_is_never_not_suspicious(
     assert RAN == []
     [score] = book.turns[0].scores
     assert (score.status, score.value) == ("failed", None)
-    assert book.turns[0].audit_rests_on_failure
+    assert book.turns[0].rests_on_failure
 
 
 def test_a_monitor_cannot_skip_an_action(tmp_path: Path) -> None:
@@ -341,5 +341,5 @@ def test_a_call_without_a_verdict_ends_the_sample(
 ) -> None:
     _, sample, book = _run(tmp_path, "trusted_monitoring", scaffold=scaffold)
     assert RAN == []
-    assert len(book.refused) == 1
+    assert book.ended == "gate" and "shell" in book.why
     assert sample.limit is not None

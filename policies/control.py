@@ -1,0 +1,136 @@
+"""What stands between the untrusted model and the world in one sample, and what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import anyio
+from inspect_ai.model import ChatMessage, Model, ModelOutput
+
+from policies.turn import Auditor, ControlProtocol, Monitor, Past, Proposal, Suspicion
+
+Attack = Callable[[list[ChatMessage]], list[ChatMessage]]
+"""Red's part: what U is really asked, given what the harness sent."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What stands between U and the world in one sample.
+
+    Attributes:
+        protocol: decides.
+        monitor: judges, or None when the protocol never asks.
+        trusted: the trusted model, or None when the protocol never asks it.
+        auditor: looks at audited proposals.
+        attack: red's change of what U is asked, or None in honest mode.
+        planted: known attacks to test the monitor with; turn n gets the n-th, round and round.
+        bytes_out: asks the gateway how many bytes have left, or None where nobody counts.
+        task: the sample's number in the run, from 0.
+        seed: of the run's chance.
+        on_turn: told a turn's index, from 0 without gaps, before its action is let go or the agent
+            is told that it is blocked; what it raises stops the sample.
+    """
+
+    protocol: ControlProtocol
+    monitor: Monitor | None
+    trusted: Model | None
+    auditor: Auditor
+    attack: Attack | None = None
+    planted: Sequence[ModelOutput] = ()
+    bytes_out: Callable[[], Awaitable[int]] | None = None
+    task: int = 0
+    seed: int = 0
+    on_turn: Callable[[int], Awaitable[None]] | None = None
+
+
+@dataclass
+class Request:
+    """What the scaffold asked in one turn, kept so that it can be asked again.
+
+    Attributes:
+        history: the messages.
+        untrusted: U's answer to messages, as the draw of a number; the flag asks for a fresh one.
+        trusted: T's answer to messages.
+        numbers: how many proposals of the turn have a number already.
+        answers: ids of U's answers, to tell a replay from a draw.
+    """
+
+    history: tuple[ChatMessage, ...]
+    untrusted: Callable[[list[ChatMessage], int, bool], Awaitable[ModelOutput]]
+    trusted: Callable[[list[ChatMessage]], Awaitable[ModelOutput]]
+    numbers: int = 0
+    answers: set[str] = field(default_factory=set)
+
+    def number(self) -> int:
+        """The next proposal's number in the turn."""
+        self.numbers += 1
+        return self.numbers - 1
+
+
+@dataclass
+class Session:
+    """One sample under control, turn by turn.
+
+    Attributes:
+        control: see there.
+        lock: one turn at a time, so that what a protocol sees of earlier turns is settled and their
+            indexes are in the order in which their actions are let go.
+        requests: by turn.
+        executed: what ran, in order.
+        judged: the sample's monitor's last judgement, by turn and draw.
+        told: turns that `on_turn` was told of.
+    """
+
+    control: Control
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    requests: dict[int, Request] = field(default_factory=dict)
+    executed: list[Proposal] = field(default_factory=list)
+    judged: dict[tuple[int, int], Suspicion] = field(default_factory=dict)
+    told: int = 0
+
+    def past(self) -> tuple[Past, ...]:
+        """See `Turn.past`."""
+        unasked = Suspicion.skipped("the monitor was never asked")
+        return tuple(
+            Past(one.turn, one, self.judged.get((one.turn, one.draw), unasked))
+            for one in self.executed
+        )
+
+    async def tell(self, index: int) -> None:
+        """Tell `on_turn` of a turn, and before it of turns that an error ended."""
+        if self.control.on_turn is None:
+            return
+        while self.told <= index:
+            await self.control.on_turn(self.told)
+            self.told += 1
+
+
+_session: ContextVar[Session | None] = ContextVar("sallyport_session", default=None)
+
+
+@contextmanager
+def armed(control: Control) -> Iterator[None]:
+    """Put every call of the `ControlledModel` in this context under control."""
+    token = _session.set(Session(control))
+    try:
+        yield
+    finally:
+        _session.reset(token)
+
+
+def current_session() -> Session | None:
+    """The session of this context; None outside of `armed`, and where blue asks models itself."""
+    return _session.get()
+
+
+@contextmanager
+def unarmed() -> Iterator[None]:
+    """Blue's own context: monitors, and what they ask, are not under control themselves."""
+    token = _session.set(None)
+    try:
+        yield
+    finally:
+        _session.reset(token)

@@ -1,0 +1,279 @@
+"""`Turn` over real models: what a protocol may ask, asked of Inspect."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+from inspect_ai.model import ChatMessage, ChatMessageUser, ModelOutput
+from inspect_ai.util import (
+    LimitExceededError,
+    collect,
+    message_limit,
+    suspend_token_limit,
+    suspend_turn_limit,
+    suspend_working_limit,
+)
+
+from policies import human
+from policies.control import Request, Session
+from policies.costs import charged
+from policies.ledger import CostRecord, TurnRecord
+from policies.turn import Monitor, Past, Proposal, Source, Suspicion, Turn, Verdict
+
+T = TypeVar("T")
+
+MONITOR_SECONDS = 300.0
+"""After which a monitor that has not answered counts as failed, once per attempt."""
+_MONITOR_ATTEMPTS = 3
+_EDIT = Path(__file__).with_name("prompts") / "edit.md"
+
+
+class DuplicateDrawError(RuntimeError):
+    """Two draws of a turn are one and the same answer: they would count as independent."""
+
+
+@contextmanager
+def _unmetered() -> Iterator[None]:
+    """Blue's own calls do not consume the agent's limits.
+
+    Those on cost and time are the user's, on the whole sample, and count everything.
+    """
+    with ExitStack() as stack:
+        for suspend in (suspend_token_limit, suspend_turn_limit, suspend_working_limit):
+            stack.enter_context(suspend())
+        stack.enter_context(message_limit(None))
+        yield
+
+
+class LiveTurn(Turn):
+    """One turn of a session.
+
+    Attributes:
+        record: what is kept of it.
+        audits: what the protocol wants audited, and why.
+        broken: the error of a model that was asked, which is not the protocol's fault.
+        patience: ends the protocol when it takes too long; not while a person thinks.
+    """
+
+    def __init__(self, session: Session, request: Request, index: int) -> None:
+        """Begin a turn: `request` is what the scaffold asks in it."""
+        self._session = session
+        self._past = session.past()
+        self._drawn: list[Proposal] = []
+        self._rng = random.Random(f"{session.control.seed}/{session.control.task}/{index}")
+        session.requests[index] = request
+        self.record = TurnRecord(index=index)
+        self.audits: list[tuple[Proposal, str]] = []
+        self.broken: Exception | None = None
+        self.patience = anyio.CancelScope()
+
+    @property
+    def index(self) -> int:
+        """See `Turn`."""
+        return self.record.index
+
+    @property
+    def task(self) -> int:
+        """See `Turn`."""
+        return self._session.control.task
+
+    @property
+    def history(self) -> Sequence[ChatMessage]:
+        """See `Turn`."""
+        return self._request(self.index).history
+
+    @property
+    def past(self) -> Sequence[Past]:
+        """See `Turn`."""
+        return self._past
+
+    @property
+    def rng(self) -> random.Random:
+        """See `Turn`."""
+        return self._rng
+
+    async def draw(self, n: int = 1) -> list[Proposal]:
+        """See `Turn`.
+
+        Raises:
+            DuplicateDrawError: when a draw came back as a replay of another.
+        """
+        return await self._sample(self.index, n)
+
+    async def redraw(self, past: Past, n: int = 1) -> list[Proposal]:
+        """See `Turn`. Always asked afresh, never from a cache.
+
+        Raises:
+            DuplicateDrawError: when a draw came back as a replay of another.
+        """
+        return await self._sample(past.turn, n)
+
+    async def trusted(self) -> Proposal:
+        """See `Turn`."""
+        return await self._ask_trusted(self.index, [], "trusted")
+
+    async def edit(self, proposal: Proposal) -> Proposal:
+        """See `Turn`."""
+        calls = [{"tool": c.function, "arguments": c.arguments} for c in proposal.calls]
+        shown = json.dumps({"words": proposal.message.text, "calls": calls}, default=str)
+        asked = _EDIT.read_text().replace("{nonce}", secrets.token_hex(8))
+        ask = ChatMessageUser(content=asked.replace("{proposal}", shown))
+        return await self._ask_trusted(proposal.turn, [ask], "edited")
+
+    async def suspicion(self, proposal: Proposal, monitor: Monitor | None = None) -> Suspicion:
+        """See `Turn`.
+
+        Raises:
+            RuntimeError: the sample has no monitor, for the protocol declares no role for it.
+        """
+        own = self._session.control.monitor
+        monitor = monitor or own
+        if monitor is None:
+            raise RuntimeError("the protocol asks the monitor but declares no role for it")
+        if proposal.calls:
+            with charged(self._account("monitor")):
+                suspicion = await self._judge(monitor, proposal)
+        else:
+            suspicion = Suspicion.skipped("no action to judge")
+        if own is not None and monitor.name == own.name:
+            self._session.judged[proposal.turn, proposal.draw] = suspicion
+        self.record.add_score(proposal, monitor.name, suspicion)
+        return suspicion
+
+    async def known_attack(self) -> Proposal | None:
+        """See `Turn`."""
+        planted = self._session.control.planted
+        if not planted:
+            return None
+        output = planted[self.index % len(planted)]
+        return self._add(output, "planted", self.index)
+
+    async def approved(self, proposal: Proposal) -> bool:
+        """See `Turn`. Where nobody can be asked, the answer is no."""
+        history = list(self._request(proposal.turn).history)
+        began, deadline = anyio.current_time(), self.patience.deadline
+        self.patience.deadline = float("inf")
+        try:
+            with suspend_working_limit():
+                answer = await human.approved(history, proposal)
+        finally:
+            self.patience.deadline = deadline + anyio.current_time() - began
+        self.record.approvals.append(answer)
+        return answer
+
+    async def bytes_out(self) -> int:
+        """See `Turn`.
+
+        Raises:
+            RuntimeError: nobody counts them here.
+        """
+        if self._session.control.bytes_out is None:
+            raise RuntimeError("the protocol asks how much has left, but this task does not count")
+        count = await self._session.control.bytes_out()
+        self.record.bytes_out.append(count)
+        return count
+
+    def audit(self, proposal: Proposal, reason: str) -> None:
+        """See `Turn`."""
+        self.audits.append((proposal, reason))
+
+    def check(self, verdict: object) -> Verdict:
+        """A protocol's answer, if it is one.
+
+        Raises:
+            TypeError: it is no verdict.
+            ValueError: it names a proposal that this turn did not draw, or a planted one; `stop`
+                may name what ran earlier.
+        """
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"the protocol returned {type(verdict).__name__}, not a Verdict")
+        if verdict.decision == "stop":
+            known = [*self._drawn, *(one.executed for one in self._past)]
+        else:
+            known = [p for p in self._drawn if p.turn == self.index and p.source != "planted"]
+        if not any(one is verdict.proposal for one in known):
+            raise ValueError(f"the verdict is on no proposal of turn {self.index}")
+        return verdict
+
+    def _request(self, turn: int) -> Request:
+        return self._session.requests[turn]
+
+    def _account(self, role: str) -> CostRecord:
+        return self.record.cost.setdefault(role, CostRecord())
+
+    def _add(self, output: ModelOutput, source: Source, turn: int, number: int = -1) -> Proposal:
+        number = self._request(turn).number() if number < 0 else number
+        proposal = Proposal(output, source, number, turn)
+        self._drawn.append(proposal)
+        self.record.add_draw(proposal)
+        return proposal
+
+    async def _sample(self, turn: int, n: int) -> list[Proposal]:
+        request = self._request(turn)
+        numbers = [request.number() for _ in range(n)]
+        with charged(self._account("untrusted")):
+            if n == 1:  # without the span that `collect` would put around it in the transcript
+                outputs = [await self._one(turn, numbers[0])]
+            else:
+                outputs = await collect(*(self._one(turn, number) for number in numbers))
+        for output in outputs:
+            answer = output.message.id or ""
+            if answer in request.answers:
+                self.broken = DuplicateDrawError(
+                    "a draw is a replay of another (a cache?): draws must be independent"
+                )
+                raise self.broken
+            request.answers.add(answer)
+        pairs = zip(outputs, numbers, strict=True)
+        return [self._add(output, "untrusted", turn, number) for output, number in pairs]
+
+    async def _one(self, turn: int, number: int) -> ModelOutput:
+        request = self._request(turn)
+        messages = list(request.history)
+        if self._session.control.attack is not None:
+            messages = self._session.control.attack(messages)
+        fresh = turn != self.index
+        if number == 0:  # the agent's own call, on its own account
+            return await self._whole(request.untrusted(messages, 0, fresh))
+        with _unmetered():
+            return await self._whole(request.untrusted(messages, number, fresh))
+
+    async def _ask_trusted(self, turn: int, more: list[ChatMessage], source: Source) -> Proposal:
+        if self._session.control.trusted is None:
+            raise RuntimeError("the protocol asks the trusted model but declares no role for it")
+        request = self._request(turn)
+        with charged(self._account("trusted")), _unmetered():
+            output = await self._whole(request.trusted([*request.history, *more]))
+        return self._add(output, source, turn)
+
+    async def _whole(self, asked: Awaitable[T]) -> T:
+        """What was asked for; its error is kept apart from the protocol's own."""
+        try:
+            return await asked
+        except Exception as error:
+            self.broken = error
+            raise
+
+    async def _judge(self, monitor: Monitor, proposal: Proposal) -> Suspicion:
+        history = self._request(proposal.turn).history
+        suspicion = Suspicion.failed("never asked")
+        for _ in range(_MONITOR_ATTEMPTS):
+            try:
+                with _unmetered(), anyio.fail_after(MONITOR_SECONDS):
+                    suspicion = await monitor.judge(history, proposal)
+            except LimitExceededError:
+                raise
+            except Exception as error:  # whatever went wrong, it must not pass for harmless
+                suspicion = Suspicion.failed(f"{type(error).__name__}: {error}")
+            if suspicion.status == "valid":
+                return suspicion
+        if suspicion.status == "skipped":
+            return Suspicion.failed(f"the monitor skipped an action: {suspicion.reason}")
+        return suspicion
