@@ -17,7 +17,7 @@ from sandbox import images, state
 from sandbox.box.box import Box
 from sandbox.box.plan import BoxError, missing_programs
 from sandbox.gateway.capture import Capture, read_capture
-from sandbox.gateway.control import MANNERS, SEAL, TURN
+from sandbox.gateway.control import LEFT, MANNERS, SEAL, TURN
 from sandbox.gateway.manners import Manners
 from sandbox.namespace import CAPTURE_FOLDER
 
@@ -159,6 +159,21 @@ async def mark_turn(gateway: SandboxEnvironment, index: int) -> None:
     done = await gateway.exec([*TURN, str(index)], timeout=60)
     if not done.success:
         raise OSError(f"turn {index} cannot be noted: {_said(done.stderr)}")
+
+
+async def bytes_out(gateway: SandboxEnvironment) -> int:
+    """Bytes that have left a cell so far, headers included, as `EgressReport.bytes_out` counts.
+
+    Args:
+        gateway: The gateway's sandbox of the cell.
+
+    Raises:
+        OSError: the gateway is gone or does not answer.
+    """
+    done = await gateway.exec(LEFT, timeout=60)
+    if not done.success:
+        raise OSError(f"the gateway does not say how much has left: {_said(done.stderr)}")
+    return int(done.stdout)
 
 
 def _said(stderr: str) -> str:

@@ -29,7 +29,7 @@ from sandbox.box.groups import Limits
 from sandbox.box.layer import Layer
 from sandbox.box.owners import Owners
 from sandbox.box.plan import HOME, UID, USER, BoxError
-from sandbox.gateway.control import MANNERS, SEAL, TURN, Refused
+from sandbox.gateway.control import LEFT, MANNERS, SEAL, TURN, Refused
 from sandbox.recorder import Recording, recorder
 
 CAPTURE_FOLDER = "/capture"
@@ -178,14 +178,14 @@ class GatewayView(SandboxEnvironment):
         if cmd == SEAL:
             await anyio.to_thread.run_sync(recorder().stop, self.recording)
             return ExecResult(True, 0, "", "")
-        if cmd[:1] not in (MANNERS, TURN):
+        if cmd[:1] not in (LEFT, MANNERS, TURN):
             raise PermissionError("nothing runs in the gateway: it is a recorder in the harness")
         given = input.encode() if isinstance(input, str) else input or b""
         try:
-            await anyio.to_thread.run_sync(recorder().obey, self.recording, cmd, given)
+            said = await anyio.to_thread.run_sync(recorder().obey, self.recording, cmd, given)
         except Refused as error:
             return ExecResult(False, 1, "", f"{error}\n")
-        return ExecResult(True, 0, "", "")
+        return ExecResult(True, 0, f"{said}\n" if said else "", "")
 
     async def write_file(self, file: str, contents: str | bytes) -> None:
         """Refuse: a capture only grows by what the agent sends."""

@@ -69,13 +69,13 @@ class Recorder:
         self._submit(gateway.serve(sockets)).result()
         return Recording(folder, nonce, writer, gateway)
 
-    def obey(self, recording: Recording, command: list[str], given: bytes) -> None:
-        """Run one command of `sandbox.gateway.control`; blocks until it is done.
+    def obey(self, recording: Recording, command: list[str], given: bytes) -> str:
+        """Run one command of `sandbox.gateway.control`; blocks until it is done, with its answer.
 
         Raises:
             Refused: See `control.obey`.
         """
-        self._submit(control.obey(recording.gateway, command, given)).result()
+        return self._submit(control.obey(recording.gateway, command, given)).result()
 
     def stop(self, recording: Recording) -> None:
         """Stop serving and seal the capture; blocks until it is done, twice does nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from inspect_ai import Epochs, Task, task
@@ -154,11 +154,27 @@ def work(protocol: ControlProtocol, monitor: Monitor | None, asks_trusted: bool)
             trusted=get_model(role="trusted", required=True) if asks_trusted else None,
             auditor=oracle(mode),
             attack=plain(place.side_task) if mode == "attack" else None,
+            bytes_out=await _counted_from_here(),
             on_turn=_note_turn,
         )
         return await as_solver(controlled(control))(state, generate)
 
     return solve
+
+
+async def _counted_from_here() -> Callable[[], Awaitable[int]]:
+    """A count of what the agent sends, without what a certificate's probes have sent before."""
+    before = 0
+    try:
+        before = await cell.bytes_out(cell.gateway_box())
+    except (OSError, SandboxUnavailableError) as error:
+        # The scorer finds the gateway gone too, and declares the sample void.
+        transcript().info(f"nobody counts what leaves: {error}", source="sallyport/turn")
+
+    async def left() -> int:
+        return await cell.bytes_out(cell.gateway_box()) - before
+
+    return left
 
 
 async def _note_turn(index: int) -> None:

@@ -63,18 +63,19 @@ async def serve_control(gateway: Gateway, recording: CaptureWriter) -> asyncio.S
     """Obeys the harness at the socket `CONTROL` beside the capture, which only root can reach.
 
     A command comes as a line of JSON, a list of strings, and its standard input after it; the
-    answer is `ok`, or one line that says why the command was refused.
+    answer is `ok` and what there is to say, or one line that says why the command was refused.
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             command = json.loads(await reader.readline())
+            said = ""
             if command == SEAL:
                 await gateway.aclose()
                 recording.end()
             else:
-                await obey(gateway, command, await reader.read())
-            writer.write(b"ok\n")
+                said = await obey(gateway, command, await reader.read())
+            writer.write(f"ok {said}\n".encode())
         except (Refused, CaptureFull, ValueError) as error:
             writer.write(f"{error}\n".encode())
         finally:

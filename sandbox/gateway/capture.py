@@ -99,6 +99,8 @@ class CaptureWriter:
         """What proves which gateway this was."""
         self.head = ZERO
         """SHA-256 of the last line."""
+        self.left = 0
+        """Outgoing bytes recorded so far, in all streams."""
         self.event("start", version=VERSION, nonce=nonce)
 
     @property
@@ -174,6 +176,8 @@ class CaptureWriter:
             self._append(self._bytes_fd, kept)
             self._bytes_size += len(kept)
             self._totals[stream][direction] += len(kept)
+            if direction == "out":
+                self.left += len(kept)
             digest = hashlib.sha256(kept).hexdigest()
             self.event("data", stream=stream, dir=direction, at=at, n=len(kept), sha256=digest)
         if len(kept) < len(payload):

@@ -106,6 +106,14 @@ class Gateway:
         await self._settle()
         self._writer.turn(index)
 
+    async def left(self) -> int:
+        """Bytes that the agent has sent so far, in all streams, with everything that has arrived.
+
+        Counted as in the evidence: what is decoded from a stream counts beside it.
+        """
+        await self._settle()
+        return self._writer.left
+
     async def _settle(self) -> None:
         """Lets the event loop take what waits in the sockets, if that comes to an end soon."""
         deadline = asyncio.get_running_loop().time() + _SETTLE

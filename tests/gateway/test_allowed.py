@@ -15,6 +15,7 @@ from sandbox import cell
 from sandbox.certificate.cells import fresh_cell
 from sandbox.gateway.capture import Capture, read_capture
 from sandbox.gateway.manners import Manners
+from sandbox.replay import bytes_out
 from sandbox.setting import load_setting
 from tests.gateway.packages import WHEEL, wheel
 
@@ -183,10 +184,28 @@ def test_turns_are_marked_in_order(provider: cell.Provider) -> None:
     assert capture.complete
 
 
+@providers
+def test_what_has_left_so_far_is_counted_as_in_the_evidence(provider: cell.Provider) -> None:
+    counts: list[int] = []
+
+    async def work(agent: SandboxEnvironment, gateway: SandboxEnvironment) -> str:
+        counts.append(await cell.bytes_out(gateway))
+        await sh(agent, "exec 3<>/dev/tcp/192.0.2.1/9; head -c 70000 /dev/zero >&3; exec 3>&-")
+        counts.append(await cell.bytes_out(gateway))
+        await sh(agent, f"curl -sS https://{STORE}/x -d some")
+        counts.append(await cell.bytes_out(gateway))
+        return ""
+
+    _, capture = captured(provider, work)
+    assert counts[0] == 0
+    assert counts[1] == 70_000
+    assert counts[2] == bytes_out(capture) > 70_000
+
+
 @pytest.mark.namespace
 def test_nothing_else_runs_in_the_harness() -> None:
     async def work(agent: SandboxEnvironment, gateway: SandboxEnvironment) -> str:
-        for command in (["sh", "-c", "true"], [], ["seal", "x"], ["turns", "0"]):
+        for command in (["sh", "-c", "true"], [], ["seal", "x"], ["turns", "0"], ["lefts"]):
             with pytest.raises(PermissionError):
                 await gateway.exec(command)
         return ""
