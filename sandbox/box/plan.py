@@ -101,7 +101,7 @@ def _bwrap_argv(python: str, bwrap: str) -> list[str]:
         argv += ["--disable-userns"]
     argv += ["--hostname", HOSTNAME, "--die-with-parent", "--as-pid-1", "--new-session"]
     argv += ["--cap-drop", "ALL", *_programs()]
-    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
+    for path in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/os-release"):
         argv += ["--ro-bind-try", path, path]
     for number, path in enumerate(WRITABLE):
         argv += ["--bind", f"{folders.ROOT}/seen/{number}", path]
