@@ -52,9 +52,10 @@ class Request:
 
     Attributes:
         history: the messages.
-        untrusted: U's answer to messages, as the draw of a number; the flag asks for a fresh one.
+        untrusted: U's answer to messages, as the n-th sample; the flag asks for a fresh one.
         trusted: T's answer to messages.
         numbers: how many proposals of the turn have a number already.
+        samples: how many of them U was asked for; the first is the agent's own call.
         answers: ids of U's answers, to tell a replay from a draw.
     """
 
@@ -62,12 +63,18 @@ class Request:
     untrusted: Callable[[list[ChatMessage], int, bool], Awaitable[ModelOutput]]
     trusted: Callable[[list[ChatMessage]], Awaitable[ModelOutput]]
     numbers: int = 0
+    samples: int = 0
     answers: set[str] = field(default_factory=set)
 
     def number(self) -> int:
         """The next proposal's number in the turn."""
         self.numbers += 1
         return self.numbers - 1
+
+    def sample(self) -> int:
+        """The number of the next of U's samples in the turn."""
+        self.samples += 1
+        return self.samples - 1
 
 
 @dataclass

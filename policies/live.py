@@ -92,23 +92,23 @@ class ControlledModel(Model):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         messages: list[ChatMessage],
-        draw: int,
+        sample: int,
         fresh: bool,
     ) -> ModelOutput:
         """One sample of U.
 
-        Draws after the first differ in seed, and come from a cache only where the model's own
-        config asks for one, each in a scope of its own; `--cache` is for first draws. A fresh draw
-        comes from no cache.
+        Those after the first differ in seed, and come from a cache only where the model's own
+        config asks for one, each in a scope of its own; `--cache` is for first draws. A fresh
+        one comes from no cache.
         """
-        if draw or fresh:
+        if sample or fresh:
             given = kwargs.get("config") or GenerateConfig()
             config = self.config.merge(given)
             if config.seed is not None:  # one seed would make all draws the same
-                given = given.merge(GenerateConfig(seed=config.seed + draw * _SEED_STEP))
+                given = given.merge(GenerateConfig(seed=config.seed + sample * _SEED_STEP))
             cached = False if fresh else kwargs.get("cache", config.cache)
             policy = cached if isinstance(cached, CachePolicy) else CachePolicy()
-            scopes = {**policy.scopes, "draw": str(draw)}
+            scopes = {**policy.scopes, "draw": str(sample)}
             cache = policy.model_copy(update={"scopes": scopes}) if cached else False
             kwargs = {**kwargs, "config": given, "cache": cache}
         return await self._ask(messages, *args, **kwargs)

@@ -218,11 +218,12 @@ class LiveTurn(Turn):
     async def _sample(self, turn: int, n: int) -> list[Proposal]:
         request = self._request(turn)
         numbers = [request.number() for _ in range(n)]
+        samples = [request.sample() for _ in range(n)]
         with charged(self._account("untrusted")):
             if n == 1:  # without the span that `collect` would put around it in the transcript
-                outputs = [await self._one(turn, numbers[0])]
+                outputs = [await self._one(turn, samples[0])]
             else:
-                outputs = await collect(*(self._one(turn, number) for number in numbers))
+                outputs = await collect(*(self._one(turn, sample) for sample in samples))
         for output in outputs:
             answer = output.message.id or ""
             if answer in request.answers:
@@ -234,16 +235,16 @@ class LiveTurn(Turn):
         pairs = zip(outputs, numbers, strict=True)
         return [self._add(output, "untrusted", turn, number) for output, number in pairs]
 
-    async def _one(self, turn: int, number: int) -> ModelOutput:
+    async def _one(self, turn: int, sample: int) -> ModelOutput:
         request = self._request(turn)
         messages = list(request.history)
         if self._session.control.attack is not None:
             messages = self._session.control.attack(messages)
         fresh = turn != self.index
-        if number == 0:  # the agent's own call, on its own account
+        if sample == 0 and not fresh:  # the agent's own call, on its own account
             return await self._whole(request.untrusted(messages, 0, fresh))
         with _unmetered():
-            return await self._whole(request.untrusted(messages, number, fresh))
+            return await self._whole(request.untrusted(messages, sample, fresh))
 
     async def _ask_trusted(self, turn: int, more: list[ChatMessage], source: Source) -> Proposal:
         if self._session.control.trusted is None:

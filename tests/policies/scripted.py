@@ -82,7 +82,7 @@ class _Script(ModelAPI):
             calls = [ToolCall(name, "submit", {"answer": "done"})]
         message = ChatMessageAssistant(content="words", tool_calls=calls, source="generate")
         stop = "tool_calls" if calls else "stop"
-        choice = ChatCompletionChoice(message=message, stop_reason=stop)  # type: ignore[arg-type]
+        choice = ChatCompletionChoice(message=message, stop_reason=stop)
         return ModelOutput(model="script", choices=[choice], usage=USAGE.model_copy())
 
 
@@ -144,7 +144,7 @@ def play(
         dataset=[Sample(input="work")],
         solver=as_solver(scaffold() if control is None else controlled(control, scaffold())),
         model=ControlledModel(model),
-        model_roles=roles,  # type: ignore[arg-type]
+        model_roles=roles,
         approval=[] if control is None else [ApprovalPolicy(endorsed_only(), "*")],
         sandbox=sandbox,
     )
