@@ -55,8 +55,8 @@ def unendorsed(events: Iterable[Event], book: Ledger) -> list[str]:
     passed = list(book.passed)
     found = []
     for event in events:
-        if not isinstance(event, ToolEvent):
-            continue
+        if not isinstance(event, ToolEvent) or event.pending or event.failed:
+            continue  # what is failed ended the sample: a call that the gate terminated is
         mark = digest(ToolCall(event.id, event.function, event.arguments))
         if mark in passed:
             passed.remove(mark)
