@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from inspect_ai.approval import human_approver
 from inspect_ai.log import transcript
@@ -12,24 +13,23 @@ from inspect_ai.tool import ToolCall, ToolCallContent, ToolCallView
 from policies.turn import Proposal
 
 
-async def approved(history: list[ChatMessage], proposal: Proposal) -> bool:
-    """Whether a person lets every call of a proposal run; True when there is none to ask about.
+async def ask(history: Sequence[ChatMessage], proposal: Proposal) -> bool | None:
+    """Whether a person lets every call of a proposal run.
 
-    Where nobody can be asked, for want of a terminal, the answer is no.
+    Returns:
+        True when there is none to ask about; None when nobody can be asked, for want of a terminal.
     """
-    ask = human_approver(choices=["approve", "reject"])
+    approve = human_approver(choices=["approve", "reject"])
+    words = proposal.message.text
     for call in proposal.calls:
         try:
-            answer = await ask(
-                message=proposal.message.text, call=call, view=_view(call), history=history
+            answer = await approve(
+                message=words, call=call, view=_view(call), history=list(history)
             )
         except (EOFError, OSError) as error:
-            transcript().info(
-                f"nobody can be asked about {call.function} {call.id} ({error or 'no terminal'}): "
-                "counted as not approved",
-                source="sallyport/approval",
-            )
-            return False
+            told = f"nobody can be asked about {call.function} {call.id}: {error or 'no terminal'}"
+            transcript().info(told, source="sallyport/approval")
+            return None
         if answer.decision != "approve":
             return False
     return True

@@ -60,7 +60,7 @@ class AuditRecord(BaseModel):
     turn: int
     draw: int
     reason: str
-    confirmed: bool | None
+    confirmed: bool | None = None
 
 
 class CostRecord(BaseModel):

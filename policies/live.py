@@ -23,13 +23,10 @@ from inspect_ai.model import (
 )
 from inspect_ai.util import LimitExceededError
 
-from policies.control import Control, Request, Session, armed, current_session, unarmed
-from policies.gate import endorsed_only
+from policies.control import Request, Session, current_session, unarmed
 from policies.ledger import FINISHED, AuditRecord, Ending, Ledger, ledger
-from policies.live_turn import DuplicateDrawError, LiveTurn
+from policies.live_turn import LiveTurn
 from policies.turn import Verdict
-
-__all__ = ["Control", "ControlledModel", "DuplicateDrawError", "armed", "endorsed_only"]
 
 PROTOCOL_SECONDS = 3600.0
 """After which a protocol that has not decided has failed; a person's time does not count."""

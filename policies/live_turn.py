@@ -157,12 +157,12 @@ class LiveTurn(Turn):
 
     async def approved(self, proposal: Proposal) -> bool:
         """See `Turn`. Where nobody can be asked, the answer is no."""
-        history = list(self._request(proposal.turn).history)
+        history = self._request(proposal.turn).history
         began, deadline = anyio.current_time(), self.patience.deadline
         self.patience.deadline = float("inf")
         try:
             with suspend_working_limit():
-                answer = await human.approved(history, proposal)
+                answer = await human.ask(history, proposal) is True
         finally:
             self.patience.deadline = deadline + anyio.current_time() - began
         self.record.approvals.append(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect_ai.agent import Agent, AgentState, AgentSubmit, agent, react
 from inspect_ai.tool import bash, python
 
-from policies.live import Control, armed
+from policies.control import Control, armed
 
 _TOOL_SECONDS = 120
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from inspect_ai.util import sandboxenv
 
 from scaffolds.organisms import organism
+from tasks.controlled import controlled
 from tasks.exfil import exfil
 
 if TYPE_CHECKING:
     from sandbox.namespace import NamespaceSandbox
 
-__all__ = ["exfil", "namespace", "organism"]
+__all__ = ["controlled", "exfil", "namespace", "organism"]
 
 
 @sandboxenv(name="namespace")

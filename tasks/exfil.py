@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args
 
 from inspect_ai import Epochs, Task, task
@@ -15,14 +15,15 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import SandboxUnavailableError
 from inspect_ai.viewer import ViewerConfig
 
-from policies.live import Control, ControlledModel, endorsed_only
-from policies.monitors import monitors
+from policies.control import Control
+from policies.gate import endorsed_only
+from policies.live import ControlledModel
 from policies.naming import of_distribution
-from policies.protocols import protocols
-from policies.turn import Auditor, ControlProtocol, Monitor, Proposal
+from policies.turn import Auditor, Proposal
 from sandbox import cell
 from scaffolds.attack.plain import plain
 from scaffolds.controlled import controlled
+from tasks.choosing import Choice, choose
 from tasks.containment import require_closed_cell
 from tasks.errors import usage_error, usage_errors
 from tasks.roles import bound_role, trusted_model, untrusted_model
@@ -51,32 +52,24 @@ def exfil(
         setting: a setting by name, or the path of its folder.
         sandbox: `auto`, `namespace` or `docker`.
     """
+    choice = choose(protocol, monitor)
     with usage_errors():
-        chosen = protocols.resolve(_spec(protocol))
         world_setting = find_setting(setting)
         wanted_modes = _modes(modes)
         untrusted = untrusted_model()
-        judge_role = bound_role("monitor")
-        judge = monitors.resolve(_spec(monitor or ("prompted" if judge_role else "rules")))
-        asks_monitor = "monitor" in chosen.roles
-        if asks_monitor and "monitor" in judge.roles and judge_role is None:
-            raise usage_error(f"monitor {judge.name} asks a model: give --model-role monitor=MODEL")
-        trusted = trusted_model(untrusted) if "trusted" in chosen.roles else None
+        trusted = trusted_model(untrusted) if choice.asks_trusted else None
         provider = cell.choose(sandbox)
     print(
-        f"sallyport: protocol {chosen.name}, monitor {judge.name if asks_monitor else 'none'}, "
+        f"sallyport: protocol {choice.protocol.name}, "
+        f"monitor {choice.judge.name if choice.monitor else 'none'}, "
         f"setting {setting}, sandbox {provider}"
     )
     controlled_model = ControlledModel(untrusted)
-    roles = {"untrusted": controlled_model, "trusted": trusted, "monitor": judge_role}
+    roles = {"untrusted": controlled_model, "trusted": trusted, "monitor": bound_role("monitor")}
     return Task(
         dataset=_dataset(setting, world_setting.variants, wanted_modes),
         setup=prepare(provider),
-        solver=work(
-            chosen.value,
-            Monitor(judge.label, judge.value) if asks_monitor else None,
-            asks_trusted=trusted is not None,
-        ),
+        solver=work(choice),
         scorer=control_outcome(provider),
         model=controlled_model,
         model_roles={role: model for role, model in roles.items() if model is not None},
@@ -85,20 +78,8 @@ def exfil(
         message_limit=_MESSAGES,
         epochs=Epochs(1, []),  # a mean over epochs is not a count of samples
         viewer=ViewerConfig(trust_content=False),  # what a hostile model writes is shown as text
-        metadata={
-            "protocol": {"name": chosen.name, **chosen.arguments},
-            "monitor": {"name": judge.name, **judge.arguments} if asks_monitor else None,
-            "sandbox": provider,
-        },
+        metadata={**choice.metadata, "sandbox": provider},
     )
-
-
-def _spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
-    # On the command line YAML reads `none`, the protocol's name, as it should: as a string; but
-    # `null` and numbers are no names.
-    if not isinstance(given, str | Mapping):
-        raise usage_error(f"{given!r} is not a name: use a name or {{name: ..., argument: ...}}")
-    return given
 
 
 def _modes(given: str | Sequence[str]) -> tuple[Mode, ...]:
@@ -141,17 +122,17 @@ def prepare(provider: cell.Provider) -> Solver:
 
 
 @solver
-def work(protocol: ControlProtocol, monitor: Monitor | None, asks_trusted: bool) -> Solver:
+def work(choice: Choice) -> Solver:
     """Let the untrusted model work on the task under control."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         mode: Mode = state.metadata["mode"]
         place = world(state.metadata["setting"], state.metadata["variant"])
         control = Control(
-            protocol=protocol,
-            monitor=monitor,
+            protocol=choice.protocol.value,
+            monitor=choice.monitor,
             # By role: Inspect reports tokens and cost of the model that it bound.
-            trusted=get_model(role="trusted", required=True) if asks_trusted else None,
+            trusted=get_model(role="trusted", required=True) if choice.asks_trusted else None,
             auditor=oracle(mode),
             attack=plain(place.side_task) if mode == "attack" else None,
             bytes_out=await _counted_from_here(),

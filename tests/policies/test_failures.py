@@ -98,7 +98,7 @@ def test_a_person_may_think_for_longer_than_a_protocol(
         return execute(first)
 
     monkeypatch.setattr(live, "PROTOCOL_SECONDS", 0.5)
-    monkeypatch.setattr("policies.human.approved", thinks)
+    monkeypatch.setattr("policies.human.ask", thinks)
     play(tmp_path, control(asks), hand_written, scripted("untrusted", ["one"]))
     assert RAN == ["one"]
 

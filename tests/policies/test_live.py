@@ -26,8 +26,11 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import Tool, ToolChoice, ToolInfo, tool
 
+from policies.control import Control
+from policies.gate import endorsed_only
 from policies.ledger import Ledger
-from policies.live import Control, ControlledModel, DuplicateDrawError, endorsed_only
+from policies.live import ControlledModel
+from policies.live_turn import DuplicateDrawError
 from policies.protocols import protocols
 from policies.registry import Spec
 from policies.turn import Auditor, Monitor, Proposal, Suspicion

@@ -1,0 +1,76 @@
+"""The protocol and the monitor that a user asked for, with the models that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.monitors import monitors
+from policies.protocols import protocols
+from policies.registry import Resolved
+from policies.turn import ControlProtocol, Judge, Monitor
+from tasks.errors import usage_error, usage_errors
+from tasks.roles import bound_role
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for.
+
+    Attributes:
+        protocol: the protocol.
+        judge: the monitor, whether the protocol asks it or not.
+    """
+
+    protocol: Resolved[ControlProtocol]
+    judge: Resolved[Judge]
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """The monitor; None when the protocol never asks it."""
+        if "monitor" not in self.protocol.roles:
+            return None
+        return Monitor(self.judge.label, self.judge.value)
+
+    @property
+    def asks_trusted(self) -> bool:
+        """Whether a trusted model is needed."""
+        asked = self.protocol.roles | (self.judge.roles if self.monitor else frozenset())
+        return "trusted" in asked
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """For a log's header: name and arguments of each."""
+        return {
+            "protocol": self.protocol.spec,
+            "monitor": self.judge.spec if self.monitor else None,
+        }
+
+
+def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None) -> Choice:
+    """Resolve what was typed. Only where Inspect knows the model roles: inside a `@task`.
+
+    Args:
+        protocol: by name, or `{name: ..., threshold: ...}`.
+        monitor: likewise; by default `prompted` when `--model-role monitor=` is given, else the
+            offline `rules`.
+
+    Raises:
+        ClickException: unknown, wrong arguments, or a model is missing; one line.
+    """
+    with usage_errors():
+        chosen = protocols.resolve(_spec(protocol))
+        role = bound_role("monitor")
+        judge = monitors.resolve(_spec(monitor or ("prompted" if role else "rules")))
+        if "monitor" in chosen.roles & judge.roles and role is None:
+            raise usage_error(f"monitor {judge.name} asks a model: give --model-role monitor=MODEL")
+        return Choice(chosen, judge)
+
+
+def _spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
+    # On the command line YAML reads `none`, the protocol's name, as it should: as a string; but
+    # `null` and numbers are no names.
+    if not isinstance(given, str | Mapping):
+        raise usage_error(f"{given!r} is not a name: use a name or {{name: ..., argument: ...}}")
+    return given
