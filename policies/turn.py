@@ -109,11 +109,15 @@ class Past:
         turn: its index.
         executed: what ran.
         suspicion: the sample's monitor's last judgement of it; skipped when it was never asked.
+        judged: all its judgements of U's draws of that turn, whether they ran or not, in order of
+            asking; also those of draws made later by a protocol that went back. Empty when it was
+            never asked.
     """
 
     turn: int
     executed: Proposal
     suspicion: Suspicion
+    judged: tuple[Suspicion, ...] = ()
 
 
 Decision: TypeAlias = Literal["execute", "replace", "block", "stop"]
