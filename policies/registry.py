@@ -2,20 +2,35 @@
 
 A *spec* is a name (`trusted_monitoring`) or a mapping with a name and arguments
 (`{name: trusted_monitoring, threshold: 0.3}`); an argument may be a spec itself, so that one wraps
-another. Factories are checked by their annotations, so a wrong argument is an error before any
-sample starts.
+another. A name is that of a registered factory, of a spec in the library, a YAML file's path, or
+`FILE.py@NAME`. Factories are checked by their annotations, so a wrong argument is an error before
+any sample starts.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, validate_call
+
+from policies.specfile import (
+    SpecError,
+    SpecFile,
+    import_file,
+    is_file,
+    library_names,
+    read_spec,
+)
+
+__all__ = ["Entry", "Fraction", "Registry", "Resolved", "Spec", "SpecError"]
 
 T = TypeVar("T")
 
@@ -25,8 +40,9 @@ Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
 Spec: TypeAlias = str | Mapping[str, Any]
 
 
-class SpecError(ValueError):
-    """A spec that names nothing, or has wrong arguments; one line that names the right ones."""
+_TAGS = ("a number", "a budget", "a word")  # of unions that pydantic adds to the path of a mistake
+_SHOWN = 80  # characters of a wrong value that fit in one line
+_open: ContextVar[tuple[Path, ...]] = ContextVar("sallyport_open_specs", default=())
 
 
 @dataclass(frozen=True)
@@ -88,13 +104,15 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """Factories by name."""
 
-    def __init__(self, noun: str) -> None:
+    def __init__(self, noun: str, library: Path | None = None) -> None:
         """Make an empty registry.
 
         Args:
             noun: what it holds, for the error messages.
+            library: the folder of its YAML files that are found by name.
         """
         self._noun = noun
+        self._library = library
         self._entries: dict[str, Entry[T]] = {}
 
     def register(
@@ -106,6 +124,12 @@ class Registry(Generic[T]):
             check = validate_call(config=ConfigDict(validate_default=True))
             checked: Callable[..., T] = check(factory)
             name = factory.__name__
+            taken = self._entries.get(name)
+            if taken is not None and _file(taken.factory) != _file(factory):
+                raise SpecError(
+                    f"{self._noun} {name} is there already, from {_file(taken.factory)}: "
+                    "give this one another name"
+                )
             self._entries[name] = Entry(name, factory, frozenset(roles), _arguments(factory))
             return checked
 
@@ -115,15 +139,37 @@ class Registry(Generic[T]):
         """The registered names, sorted."""
         return tuple(sorted(self._entries))
 
+    def library(self) -> tuple[SpecFile, ...]:
+        """The specs that are found by name, sorted.
+
+        Raises:
+            SpecError: one is malformed.
+        """
+        if self._library is None:
+            return ()
+        return tuple(read_spec(self._library / f"{n}.yaml") for n in library_names(self._library))
+
     def entry(self, name: str) -> Entry[T]:
-        """What is registered under a name.
+        """What is registered under a name, or defined in the file of `FILE.py@NAME`.
 
         Raises:
             SpecError: nothing is.
         """
+        if isinstance(name, str) and ".py@" in name:
+            short, path = import_file(name)
+            found = self._entries.get(short)
+            if found is None or _file(found.factory) != str(path):
+                raise SpecError(f"{name}: the file has no {self._noun} {short!r}", ("name",))
+            return found
         if name not in self._entries:
             known = ", ".join(self.names())
-            raise SpecError(f"unknown {self._noun} {name!r}: use one of {known}")
+            presets = ", ".join(library_names(self._library)) if self._library else ""
+            raise SpecError(
+                f"unknown {self._noun} {name!r}: use one of {known}"
+                + (f"; from the library {presets}" if presets else "")
+                + "; or a file of your own, FILE.yaml or FILE.py@NAME",
+                ("name",),
+            )
         return self._entries[name]
 
     def resolve(self, spec: Spec) -> Resolved[T]:
@@ -138,22 +184,41 @@ class Registry(Generic[T]):
                 f"a {self._noun} needs a name: use NAME or '{{name: NAME, argument: value}}', "
                 "with a space after each colon"
             )
-        entry = self.entry(given.pop("name"))
-        unknown = sorted(set(given) - set(entry.arguments.model_fields))
+        name = given.pop("name")
+        path = self._file(name)
+        if path is None:
+            return self._make(self.entry(name), given)
+        with _opened(path) as file:
+            try:
+                return self.resolve({**file.spec, **given})  # what is given beside it goes first
+            except SpecError as error:
+                if error.path and error.path[0] in given:
+                    raise
+                raise file.locate(error) from error
+
+    def _file(self, name: Any) -> Path | None:
+        """The YAML file that a name means, if it means one."""
+        if not isinstance(name, str) or name in self._entries:
+            return None
+        if is_file(name):
+            return Path(name)
+        in_library = self._library is not None and name in library_names(self._library)
+        return self._library / f"{name}.yaml" if self._library and in_library else None
+
+    def _make(self, entry: Entry[T], given: Mapping[str, Any]) -> Resolved[T]:
+        unknown = sorted(set(given) - set(entry.arguments.model_fields), key=str)
         if unknown:
             known = ", ".join(entry.arguments.model_fields) or "none"
             raise SpecError(
                 f"{self._noun} {entry.name} has no argument {unknown[0]!r}: "
-                f"its arguments are {known}"
+                f"its arguments are {known}",
+                (unknown[0],),
             )
         try:
             taken = dict(entry.arguments.model_validate(given))
             value = entry.factory(**taken)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            what = f"{where}={first['input']!r}: {first['msg']}"
-            raise SpecError(f"{self._noun} {entry.name}: {what}") from error
+            raise _spec_error(f"{self._noun} {entry.name}", error) from error
         except ValueError as error:
             raise SpecError(f"{self._noun} {entry.name}: {error}") from error
         inner = [one for one in _flat(taken.values()) if isinstance(one, Resolved)]
@@ -162,8 +227,48 @@ class Registry(Generic[T]):
         return Resolved(entry.name, arguments, value, roles)
 
     def inner(self, spec: Any) -> Resolved[T]:
-        """For the annotation of an argument that is a spec: `BeforeValidator(registry.inner)`."""
-        return spec if isinstance(spec, Resolved) else self.resolve(spec)
+        """For the annotation of an argument that is a spec: `BeforeValidator(registry.inner)`.
+
+        Raises:
+            SpecError: as for `resolve`, and when it is neither a name nor a mapping.
+        """
+        if isinstance(spec, Resolved):
+            return spec
+        if not isinstance(spec, str | Mapping):
+            raise SpecError(f"{spec!r} is not a {self._noun}: use NAME or a mapping with a name")
+        return self.resolve(spec)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[SpecFile]:
+    """Read a file that may lead to other files, but not back to itself."""
+    path_in_full, above = path.resolve(), _open.get()
+    if path_in_full in above:
+        raise SpecError(f"{path} leads back to itself", ("name",))
+    token = _open.set((*above, path_in_full))
+    try:
+        yield read_spec(path)
+    finally:
+        _open.reset(token)
+
+
+def _spec_error(what: str, error: ValidationError) -> SpecError:
+    """The first mistake in one line; that of an inner spec is told in its own words."""
+    first = error.errors()[0]
+    keys = tuple(key for key in first["loc"] if key not in _TAGS)
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, SpecError):
+        return SpecError(f"{what}, {keys[0]}: {cause}", (*keys, *cause.path))
+    where = ".".join(str(key) for key in keys)
+    told = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])
+    if len(shown) > _SHOWN:
+        return SpecError(f"{what}: {where}: {told}", keys)
+    return SpecError(f"{what}: {where}={shown}: {told}", keys)
+
+
+def _file(factory: Callable[..., Any]) -> str:
+    return inspect.getsourcefile(inspect.unwrap(factory)) or ""
 
 
 def _arguments(factory: Callable[..., Any]) -> type[BaseModel]:
@@ -189,4 +294,6 @@ def _flat(values: Any) -> list[Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Resolved):
         return value.spec
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,16 +1,12 @@
-"""The control protocols, one file each. Importing this package registers them all."""
+"""The control protocols, one file each. Importing this package registers every file in it."""
 
-from policies.protocols._registry import protocol, protocols
-from policies.protocols.defer_to_resample import defer_to_resample
-from policies.protocols.defer_to_trusted import defer_to_trusted
-from policies.protocols.none import none
-from policies.protocols.trusted_monitoring import trusted_monitoring
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "defer_to_resample",
-    "defer_to_trusted",
-    "none",
-    "protocol",
-    "protocols",
-    "trusted_monitoring",
-]
+from policies.protocols._registry import NONE, Inner, protocol, protocols
+from policies.protocols._threshold import Threshold
+
+__all__ = ["NONE", "Inner", "Threshold", "protocol", "protocols"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

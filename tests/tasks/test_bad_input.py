@@ -19,7 +19,11 @@ from tasks.exfil import exfil
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"protocol": "trust_me"}, "use one of defer_to_resample"),
+        ({"protocol": "trust_me"}, "use one of asynchronous_monitoring, block_on_suspicion"),
+        ({"protocol": "nowhere.yaml"}, "nowhere.yaml: cannot be read"),
+        ({"protocol": "nowhere.py@mine"}, "nowhere.py: no such Python file"),
+        ({"protocol": {"name": "ctrlz_time_travel", "draws": 99}}, "draws=99"),
+        ({"protocol": {"name": "egress_budget", "inner": "trust_me"}}, "inner: unknown protocol"),
         ({"protocol": {"name": "trusted_monitoring", "threshold": 1.5}}, "threshold=1.5"),
         ({"protocol": {"name": "trusted_monitoring", "limit": 1}}, "its arguments are threshold"),
         ({"protocol": 7}, "7 is not a name"),
@@ -88,6 +92,12 @@ def _inspect(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     ("arguments", "environment", "says"),
     [
         (("-T", "protocol=trust_me"), {}, "Error: unknown protocol 'trust_me': use one of"),
+        (
+            ("-T", "protocol={name: egress_budget, inner: {name: two_stage, drows: 3}}"),
+            {},
+            "two_stage has no argument 'drows': its arguments are threshold, audit, draws",
+        ),
+        (("-T", "protocol=no/such/file.yaml"), {}, "Error: no/such/file.yaml: cannot be read"),
         (("--model", "organism/evil"), {}, "Error: no organism/evil: choose one of"),
         (("--model", "anthropic/claude-x"), {}, "No ANTHROPIC_API_KEY defined"),
         (
