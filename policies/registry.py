@@ -149,6 +149,10 @@ class Registry(Generic[T]):
             return ()
         return tuple(read_spec(self._library / f"{n}.yaml") for n in library_names(self._library))
 
+    def is_spec(self, name: str) -> bool:
+        """Whether a name is that of a YAML file or of the library, rather than of a factory."""
+        return self._file(name) is not None
+
     def entry(self, name: str) -> Entry[T]:
         """What is registered under a name, or defined in the file of `FILE.py@NAME`.
 
@@ -188,9 +192,22 @@ class Registry(Generic[T]):
         path = self._file(name)
         if path is None:
             return self._make(self.entry(name), given)
+        return self.resolve_file(path, given)
+
+    def resolve_file(self, path: Path, given: Mapping[str, Any] | None = None) -> Resolved[T]:
+        """Make what a YAML file stands for, whatever it is called.
+
+        Args:
+            path: the file.
+            given: arguments that go before the file's own.
+
+        Raises:
+            SpecError: the file is malformed, or its spec cannot be resolved.
+        """
+        given = given or {}
         with _opened(path) as file:
             try:
-                return self.resolve({**file.spec, **given})  # what is given beside it goes first
+                return self.resolve({**file.spec, **given})
             except SpecError as error:
                 if error.path and error.path[0] in given:
                     raise
