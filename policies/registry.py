@@ -80,7 +80,7 @@ class Entry(Generic[T]):
     Attributes:
         name: what it is called by.
         factory: makes the protocol or monitor.
-        roles: see `Resolved`.
+        roles: see `Resolved`; with the defaults of an argument called `role`, which replaces them.
         arguments: what it takes, with defaults, types and ranges.
     """
 
@@ -239,7 +239,8 @@ class Registry(Generic[T]):
         except ValueError as error:
             raise SpecError(f"{self._noun} {entry.name}: {error}") from error
         inner = [one for one in _flat(taken.values()) if isinstance(one, Resolved)]
-        roles = entry.roles.union(*(one.roles for one in inner))
+        own = frozenset({taken["role"]}) if "role" in taken else entry.roles
+        roles = own.union(*(one.roles for one in inner))
         arguments = {name: _plain(one) for name, one in taken.items()}
         return Resolved(entry.name, arguments, value, roles)
 
