@@ -66,9 +66,14 @@ def _pipeline_of(node: Node) -> int:
     return start
 
 
+def tree(source: str) -> Node:
+    """A script's syntax tree. Never raises: what does not parse is in nodes of type ERROR."""
+    return _parser().parse(source.encode("utf-8", "surrogatepass")).root_node
+
+
 def parse(source: str) -> Script:
     """Parse a script. Never raises: what does not parse is left out and marked."""
-    root = _parser().parse(source.encode()).root_node
+    root = tree(source)
     variables: dict[str, str] = {}
     commands: list[Command] = []
 

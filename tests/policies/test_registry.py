@@ -34,6 +34,7 @@ EVERY_PROTOCOL = (
 
 def test_every_published_protocol_is_there() -> None:
     assert set(EVERY_PROTOCOL) <= set(protocols.names())
+    assert {"cascade", "ensemble", "prompted", "rules", "untrusted"} <= set(monitors.names())
 
 
 def test_every_file_is_registered_without_being_listed() -> None:

@@ -10,7 +10,7 @@ from inspect_ai.model import ChatCompletionChoice as Choice
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ModelOutput
 from inspect_ai.tool import ToolCall
 
-from policies.monitors import rules
+from policies.monitors.rules import rules
 from policies.turn import Proposal
 
 W = "/srv/models/prod/model-00001-of-00002.safetensors"
