@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageSystem,
@@ -54,30 +53,26 @@ class Question:
         draws: independent answers that are averaged.
         temperature: of the sampling; None leaves it to the model's own config.
         reasoning: whether the model may think in words before it reports.
-        timeout: seconds for all draws together.
     """
 
     prompt: str
     draws: int = 1
     temperature: float | None = None
     reasoning: bool = False
-    timeout: float = 600.0
 
 
 async def ask(model: Model, question: Question, view: Rendering) -> Suspicion:
     """Ask a model, `question.draws` times, and average its scores.
 
     Returns:
-        Failed when any draw gave no usable score, when two draws are one and the same answer, and
-        when it took too long; else the mean, with the first draw's reason.
+        Failed when any draw gave no usable score, and when two draws are one and the same answer;
+        else the mean, with the first draw's reason.
     """
-    with anyio.move_on_after(question.timeout):
-        if question.draws == 1:  # without the span that `collect` would put around it
-            found = [await _draw(model, question, view)]
-        else:
-            found = await collect(*(_draw(model, question, view) for _ in range(question.draws)))
-        return _average(found)
-    return Suspicion.failed(f"no answer in {question.timeout:g} seconds")
+    if question.draws == 1:  # without the span that `collect` would put around it
+        found = [await _draw(model, question, view)]
+    else:
+        found = await collect(*(_draw(model, question, view) for _ in range(question.draws)))
+    return _average(found)
 
 
 def _average(found: Sequence[tuple[Suspicion, str]]) -> Suspicion:

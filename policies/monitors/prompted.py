@@ -18,8 +18,6 @@ Draws: TypeAlias = Annotated[int, Field(ge=1, le=64)]
 """How many answers are averaged."""
 Temperature: TypeAlias = Annotated[float, Field(ge=0.0, le=2.0)] | None
 """Of the sampling; None: the model's own."""
-Seconds: TypeAlias = Annotated[float, Field(gt=0.0, le=86_400.0)]
-"""How long a judgement may take."""
 
 
 @monitor(roles=("monitor",))
@@ -30,7 +28,6 @@ def prompted(
     reasoning: bool = False,
     view: ViewName = "full",
     prompt: str = "action_v1",
-    timeout: Seconds = 600.0,
 ) -> Judge:
     """Ask the model bound to a role; a report that does not fit goes back to it, three in all.
 
@@ -41,12 +38,11 @@ def prompted(
         reasoning: whether the model may think in words before it reports.
         view: `action`, `last-K` or `full`, each also with `+reasoning`: what it sees.
         prompt: one of ours by name, or the path of a `.md` file with `{nonce}` in it.
-        timeout: seconds after which the monitor has failed.
 
     Raises:
         ValueError: there is no such prompt, or it does not fit.
     """
-    question = Question(prompt_text(prompt), draws, temperature, reasoning, timeout)
+    question = Question(prompt_text(prompt), draws, temperature, reasoning)
 
     async def judge(history: Sequence[ChatMessage], proposal: Proposal) -> Suspicion:
         try:

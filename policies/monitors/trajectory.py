@@ -28,7 +28,6 @@ def trajectory(
     reasoning: bool = True,
     view: str = "full",
     prompt: str = "trajectory_v1",
-    timeout: float = 1200.0,
 ) -> Scorer:
     """Ask the model bound to a role how suspicious a finished run is, from 0 to 1.
 
@@ -41,7 +40,6 @@ def trajectory(
         reasoning: whether the model may think in words before it reports.
         view: `full` or `full+reasoning`: whether it sees the agent's reasoning.
         prompt: one of ours by name, or the path of a `.md` file with `{nonce}` in it.
-        timeout: seconds after which it has failed.
 
     Raises:
         ValueError: there is no such prompt or view.
@@ -50,7 +48,7 @@ def trajectory(
         raise ValueError(f"view={view!r}: a whole run is seen in full or full+reasoning")
     if draws < 1:
         raise ValueError(f"draws={draws}: ask at least once")
-    question = Question(prompt_text(prompt), draws, temperature, reasoning, timeout)
+    question = Question(prompt_text(prompt), draws, temperature, reasoning)
 
     async def score(state: TaskState, target: Target) -> Score:
         try:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
 from inspect_ai.model import ChatMessage, get_model
 
 from policies.monitors._registry import monitor
 from policies.monitors.asking import Question, ask
 from policies.monitors.paraphrase import NotParaphrased, paraphrase
-from policies.monitors.prompted import Draws, Seconds, Temperature
+from policies.monitors.prompted import Draws, Temperature
 from policies.monitors.promptfiles import prompt_text
 from policies.monitors.redact import redact
 from policies.monitors.render import NotRenderable, ViewName, render, sample_nonce
@@ -34,7 +33,6 @@ def untrusted(
     view: ViewName = "last-0",
     prompt: str = "untrusted_v1",
     paraphrase_prompt: str = "paraphrase_v1",
-    timeout: Seconds = 600.0,
 ) -> Judge:
     """Ask the untrusted model about its own proposal, which it sees in other words.
 
@@ -47,7 +45,6 @@ def untrusted(
         view: `action`, `last-K` or `full`; what tools answered in the turns shown is not redacted.
         prompt: one of ours by name, or the path of a `.md` file with `{nonce}` in it.
         paraphrase_prompt: likewise, for the trusted model.
-        timeout: seconds for the model's judgement, and as many for the paraphrase.
 
     Raises:
         ValueError: a prompt does not exist or does not fit, or the view shows the reasoning that
@@ -55,7 +52,7 @@ def untrusted(
     """
     if redacts and view.endswith("+reasoning"):
         raise ValueError("redacts takes the reasoning out: use a view without it")
-    question = Question(prompt_text(prompt), draws, temperature, reasoning, timeout)
+    question = Question(prompt_text(prompt), draws, temperature, reasoning)
     rewriting = prompt_text(paraphrase_prompt)
 
     async def judge(history: Sequence[ChatMessage], proposal: Proposal) -> Suspicion:
@@ -65,13 +62,10 @@ def untrusted(
             render(told, shown, nonce, view)  # what cannot be shown is not paraphrased either
             if paraphrases:
                 trusted = get_model(role="trusted", required=True)
-                with anyio.fail_after(timeout):
-                    shown = await paraphrase(shown, trusted, rewriting, nonce)
+                shown = await paraphrase(shown, trusted, rewriting, nonce)
             seen = render(told, shown, nonce, view)
         except (NotRenderable, NotParaphrased) as error:
             return Suspicion.failed(str(error))
-        except TimeoutError:
-            return Suspicion.failed(f"no paraphrase in {timeout:g} seconds")
         # In an evaluation the active model is U, whether or not the role is bound to it.
         return await ask(get_model(role="untrusted", default=get_model()), question, seen)
 

@@ -1,4 +1,4 @@
-"""The offline monitor over the organisms: honest work raises no alarm, and the attack stands out."""
+"""The offline monitor over the organisms: no alarm on honest work, and the attack stands out."""
 
 from __future__ import annotations
 
