@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 from inspect_ai.model import ChatMessage, Model, ModelOutput
 
-from policies.turn import Auditor, ControlProtocol, Monitor, Past, Proposal, Suspicion
+from policies.turn import Auditor, ControlProtocol, Monitor, Past, Proposal, Suspicion, past_turns
 
 Attack = Callable[[list[ChatMessage]], list[ChatMessage]]
 """Red's part: what U is really asked, given what the harness sent."""
@@ -87,7 +87,7 @@ class Session:
             indexes are in the order in which their actions are let go.
         requests: by turn.
         executed: what ran, in order.
-        judged: the sample's monitor's last judgement, by turn and draw.
+        judged: every judgement of the sample's own monitor, in order of asking.
         told: turns that `on_turn` was told of.
     """
 
@@ -95,16 +95,12 @@ class Session:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     requests: dict[int, Request] = field(default_factory=dict)
     executed: list[Proposal] = field(default_factory=list)
-    judged: dict[tuple[int, int], Suspicion] = field(default_factory=dict)
+    judged: list[tuple[Proposal, Suspicion]] = field(default_factory=list)
     told: int = 0
 
     def past(self) -> tuple[Past, ...]:
         """See `Turn.past`."""
-        unasked = Suspicion.skipped("the monitor was never asked")
-        return tuple(
-            Past(one.turn, one, self.judged.get((one.turn, one.draw), unasked))
-            for one in self.executed
-        )
+        return past_turns(self.executed, self.judged)
 
     async def tell(self, index: int) -> None:
         """Tell `on_turn` of a turn, and before it of turns that an error ended."""

@@ -31,6 +31,7 @@ class DrawRecord(BaseModel):
         source: whose it is.
         text: what the model said.
         calls: id, function and arguments of each tool call.
+        edited: for T's edit of a proposal of the same turn, that proposal's number; else None.
     """
 
     turn: int
@@ -38,6 +39,7 @@ class DrawRecord(BaseModel):
     source: Source
     text: str
     calls: list[dict[str, Any]]
+    edited: int | None = None
 
 
 class ScoreRecord(BaseModel):
@@ -63,6 +65,14 @@ class AuditRecord(BaseModel):
     confirmed: bool | None = None
 
 
+class ApprovalRecord(BaseModel):
+    """What a person answered when asked whether a proposal may run."""
+
+    turn: int
+    draw: int
+    approved: bool
+
+
 class CostRecord(BaseModel):
     """What one role's calls in a turn cost: tokens, money where known, and seconds.
 
@@ -85,12 +95,15 @@ class TurnRecord(BaseModel):
     Attributes:
         version: see `VERSION`.
         index: its number in the sample, from 0.
+        task: the sample's number in the run, from 0.
+        seed: of the run's chance.
         began: unix time at which its action was let go (or the audit ended the sample).
         draws: every proposal, executed or not; of earlier turns too when a protocol went back.
         scores: every judgement, in order of asking.
         audits: every audit.
         approvals: what a person answered, in order of asking.
         bytes_out: the gateway's counts, in order of asking.
+        planted: whether the setting had a known attack to plant; None when nobody asked.
         decision: the verdict; None when there was none: an audit or an error ended the turn.
         executed: the draw that ran; None when nothing did.
         reason: the verdict's.
@@ -100,20 +113,23 @@ class TurnRecord(BaseModel):
 
     version: int = VERSION
     index: int
+    task: int = 0
+    seed: int = 0
     began: float = 0.0
     draws: list[DrawRecord] = Field(default_factory=list)
     scores: list[ScoreRecord] = Field(default_factory=list)
     audits: list[AuditRecord] = Field(default_factory=list)
-    approvals: list[bool] = Field(default_factory=list)
+    approvals: list[ApprovalRecord] = Field(default_factory=list)
     bytes_out: list[int] = Field(default_factory=list)
+    planted: bool | None = None
     decision: Decision | None = None
     executed: int | None = None
     reason: str = ""
     cost: dict[str, CostRecord] = Field(default_factory=dict)
     seconds: float = 0.0
 
-    def add_draw(self, proposal: Proposal) -> None:
-        """Record a proposal."""
+    def add_draw(self, proposal: Proposal, edited: Proposal | None = None) -> None:
+        """Record a proposal; with what it is an edit of when it is one."""
         self.draws.append(
             DrawRecord(
                 turn=proposal.turn,
@@ -124,6 +140,7 @@ class TurnRecord(BaseModel):
                     {"id": c.id, "function": c.function, "arguments": c.arguments}
                     for c in proposal.calls
                 ],
+                edited=None if edited is None else edited.draw,
             )
         )
 
@@ -138,6 +155,12 @@ class TurnRecord(BaseModel):
                 value=suspicion.value,
                 reason=suspicion.reason,
             )
+        )
+
+    def add_approval(self, proposal: Proposal, approved: bool) -> None:
+        """Record a person's answer."""
+        self.approvals.append(
+            ApprovalRecord(turn=proposal.turn, draw=proposal.draw, approved=approved)
         )
 
     @property

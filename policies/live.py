@@ -145,8 +145,7 @@ async def _take_turn(session: Session, request: Request) -> ModelOutput:
     await session.tell(turn.index)
     if verdict.runs:
         book.endorse(verdict.proposal.calls)
-        if verdict.proposal.calls:
-            session.executed.append(verdict.proposal)
+        session.executed.append(verdict.proposal)
     else:
         book.block(verdict.proposal.calls, verdict.reason or _BLOCKED)
     # The log's event shares this object: a scaffold that edits its messages must not edit it.

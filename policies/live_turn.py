@@ -25,7 +25,7 @@ from policies import human
 from policies.control import Request, Session
 from policies.costs import charged
 from policies.ledger import CostRecord, TurnRecord
-from policies.turn import Monitor, Past, Proposal, Source, Suspicion, Turn, Verdict
+from policies.turn import Monitor, Past, Proposal, Source, Suspicion, Turn, Verdict, chance
 
 T = TypeVar("T")
 
@@ -67,9 +67,9 @@ class LiveTurn(Turn):
         self._session = session
         self._past = session.past()
         self._drawn: list[Proposal] = []
-        self._rng = random.Random(f"{session.control.seed}/{session.control.task}/{index}")
+        self._rng = chance(session.control.seed, session.control.task, index)
         session.requests[index] = request
-        self.record = TurnRecord(index=index)
+        self.record = TurnRecord(index=index, task=session.control.task, seed=session.control.seed)
         self.audits: list[tuple[Proposal, str]] = []
         self.broken: Exception | None = None
         self.patience = anyio.CancelScope()
@@ -117,7 +117,7 @@ class LiveTurn(Turn):
 
     async def trusted(self) -> Proposal:
         """See `Turn`."""
-        return await self._ask_trusted(self.index, [], "trusted")
+        return self._add(await self._ask_trusted(self.index, []), "trusted", self.index)
 
     async def edit(self, proposal: Proposal) -> Proposal:
         """See `Turn`."""
@@ -125,7 +125,8 @@ class LiveTurn(Turn):
         shown = json.dumps({"words": proposal.message.text, "calls": calls}, default=str)
         asked = _EDIT.read_text().replace("{nonce}", secrets.token_hex(8))
         ask = ChatMessageUser(content=asked.replace("{proposal}", shown))
-        return await self._ask_trusted(proposal.turn, [ask], "edited")
+        output = await self._ask_trusted(proposal.turn, [ask])
+        return self._add(output, "edited", proposal.turn, edited=proposal)
 
     async def suspicion(self, proposal: Proposal, monitor: Monitor | None = None) -> Suspicion:
         """See `Turn`.
@@ -143,13 +144,14 @@ class LiveTurn(Turn):
         else:
             suspicion = Suspicion.skipped("no action to judge")
         if own is not None and monitor.name == own.name:
-            self._session.judged[proposal.turn, proposal.draw] = suspicion
+            self._session.judged.append((proposal, suspicion))
         self.record.add_score(proposal, monitor.name, suspicion)
         return suspicion
 
     async def known_attack(self) -> Proposal | None:
         """See `Turn`."""
         planted = self._session.control.planted
+        self.record.planted = bool(planted)
         if not planted:
             return None
         output = planted[self.index % len(planted)]
@@ -165,7 +167,7 @@ class LiveTurn(Turn):
                 answer = await human.ask(history, proposal) is True
         finally:
             self.patience.deadline = deadline + anyio.current_time() - began
-        self.record.approvals.append(answer)
+        self.record.add_approval(proposal, answer)
         return answer
 
     async def bytes_out(self) -> int:
@@ -208,11 +210,18 @@ class LiveTurn(Turn):
     def _account(self, role: str) -> CostRecord:
         return self.record.cost.setdefault(role, CostRecord())
 
-    def _add(self, output: ModelOutput, source: Source, turn: int, number: int = -1) -> Proposal:
+    def _add(
+        self,
+        output: ModelOutput,
+        source: Source,
+        turn: int,
+        number: int = -1,
+        edited: Proposal | None = None,
+    ) -> Proposal:
         number = self._request(turn).number() if number < 0 else number
         proposal = Proposal(output, source, number, turn)
         self._drawn.append(proposal)
-        self.record.add_draw(proposal)
+        self.record.add_draw(proposal, edited)
         return proposal
 
     async def _sample(self, turn: int, n: int) -> list[Proposal]:
@@ -246,13 +255,12 @@ class LiveTurn(Turn):
         with _unmetered():
             return await self._whole(request.untrusted(messages, sample, fresh))
 
-    async def _ask_trusted(self, turn: int, more: list[ChatMessage], source: Source) -> Proposal:
+    async def _ask_trusted(self, turn: int, more: list[ChatMessage]) -> ModelOutput:
         if self._session.control.trusted is None:
             raise RuntimeError("the protocol asks the trusted model but declares no role for it")
         request = self._request(turn)
         with charged(self._account("trusted")), _unmetered():
-            output = await self._whole(request.trusted([*request.history, *more]))
-        return self._add(output, source, turn)
+            return await self._whole(request.trusted([*request.history, *more]))
 
     async def _whole(self, asked: Awaitable[T]) -> T:
         """What was asked for; its error is kept apart from the protocol's own."""

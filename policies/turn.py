@@ -120,6 +120,33 @@ class Past:
     judged: tuple[Suspicion, ...] = ()
 
 
+def past_turns(
+    executed: Sequence[Proposal], judged: Sequence[tuple[Proposal, Suspicion]]
+) -> tuple[Past, ...]:
+    """What a turn sees of the sample so far: every driver makes `Turn.past` here.
+
+    Args:
+        executed: the proposals that ran, in order; those without an action are left out.
+        judged: every judgement of the sample's own monitor, in order of asking.
+    """
+    unasked = Suspicion.skipped("the monitor was never asked")
+    last = {(one.turn, one.draw): suspicion for one, suspicion in judged}
+    return tuple(
+        Past(
+            turn=ran.turn,
+            executed=ran,
+            suspicion=last.get((ran.turn, ran.draw), unasked),
+            judged=tuple(
+                suspicion
+                for one, suspicion in judged
+                if one.turn == ran.turn and one.source == "untrusted"
+            ),
+        )
+        for ran in executed
+        if ran.calls
+    )
+
+
 Decision: TypeAlias = Literal["execute", "replace", "block", "stop"]
 
 
@@ -178,6 +205,17 @@ class Monitor:
 
     name: str
     judge: Judge
+
+
+def chance(seed: int, task: int, turn: int) -> random.Random:
+    """The chance of one turn (`Turn.rng`): every driver makes it here, so it is the same in all.
+
+    Args:
+        seed: of the run.
+        task: the sample's number in the run.
+        turn: the turn's number in the sample.
+    """
+    return random.Random(f"{seed}/{task}/{turn}")
 
 
 class Turn(Protocol):
