@@ -2,8 +2,9 @@
 
 Sources: Greenblatt et al., "AI Control" (arXiv 2312.06942), appendix F; Bhatt et al., "Ctrl-Z"
 (arXiv 2504.10374), appendix C. In an episode many tasks come one after the other. An attempt that
-is audited ends it and blue wins; a success that is not audited ends it and red wins; after a failure
-that is not noticed it goes on. Blue wins, too, when nothing decides. All shares are fractions, 0..1.
+is audited ends it and blue wins; a success that is not audited ends it and red wins; after a
+failure that is not noticed it goes on. Blue wins, too, when nothing decides. All shares are
+fractions, 0..1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 
 from policies.dealing import ScoreDistribution
+
+_RATES = tuple(number * 1e-5 for number in range(11))
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,7 @@ def stackelberg(
     budget: float = 0.01,
     tasks: int = 100_000,
     bins: int = 50,
-    rates: Sequence[float] = tuple(n * 1e-5 for n in range(11)),
+    rates: Sequence[float] = _RATES,
 ) -> Equilibrium:
     """Blue picks the rate of its schedule first, red answers with the worst chance of attack.
 
