@@ -84,7 +84,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledgers]:
         for name, script in cases
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(human, "approved", scripts.approved)
+        patch.setattr(human, "ask", scripts.approved)
         [log] = eval(
             Task(
                 dataset=samples,

@@ -33,7 +33,7 @@ def logged(
             for n, value in enumerate(scores)
         ],
         executed=executed,
-        **{"decision": "execute", **fields},  # type: ignore[arg-type]
+        **{"decision": "execute", **fields},
     )
 
 
