@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.monitors import monitors
+from policies.monitors.promptfiles import prompt_hashes
 from policies.protocols import protocols
 from policies.registry import Resolved
 from policies.turn import ControlProtocol, Judge, Monitor
@@ -41,10 +42,14 @@ class Choice:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """For a log's header: name and arguments of each."""
+        """For a log's header: name and arguments of each, and digests of the monitors' prompts."""
+        prompts = prompt_hashes(self.protocol)
+        if self.monitor:
+            prompts |= prompt_hashes(self.judge)
         return {
             "protocol": self.protocol.spec,
             "monitor": self.judge.spec if self.monitor else None,
+            "prompts": prompts,
         }
 
 
