@@ -86,14 +86,15 @@ def _found(
     look: Look, index: Index, known: Callable[[bytes], bool], deep: bool
 ) -> tuple[str, Bytes] | None:
     array = look.array
+    alike = index.noisy or is_alike(array, look.distances, index)
     if not deep:
         # No change that keeps the length makes text of weights.
-        if look.text or not is_alike(array, look.distances, index):
+        if look.text or not alike:
             return None
         return _plain(array, look.distances, index)
     if look.prose:
         return None
-    for name, change in _guesses(look, is_alike(array, look.distances, index)):
+    for name, change in _guesses(look, alike):
         edge = change(array[-BLOCK:] if name == "reversed" else array[:BLOCK])
         probes = [edge]
         if not starts_container(edge[:16].tobytes()):

@@ -51,9 +51,10 @@ def escaped(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Itera
             yield Blob("quoted-printable", 0, len(data), decoded, True)
     elif look.count(b"%") >= many and (decoded := _digits(array, ord("%"))) is not None:
         if budget.spend(len(decoded)):
-            plus = look.count(b"+") * RARE >= len(look)
+            # Forms write a space as a plus sign; then it is never written in digits.
+            plus = b"+" in data and b"%20" not in data
             spaced = _digits(_replace(array, ord("+"), ord(" ")), ord("%")) if plus else None
-            if spaced is not None and value(spaced) > value(decoded):
+            if spaced is not None and value(spaced) >= value(decoded):
                 decoded = spaced
             yield Blob("url", 0, len(data), decoded, True)
     elif look.count(b"\\") >= many and (decoded := _backslashes(array)) is not None:

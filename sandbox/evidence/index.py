@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.evidence.lossy import Signs
+from sandbox.evidence.noise import repeats
 from sandbox.evidence.secrets import Secrets
 
 RATE = 64
@@ -101,6 +102,11 @@ class Index:
         self._seen[(self._keys * _SPREAD) >> self._shift] = True
         self._derived: dict[tuple[str, int], Index] = {}
         self._origin = self.starts
+
+    @cached_property
+    def noisy(self) -> bool:
+        """Whether the reference looks like noise: no change of it can then be told by its look."""
+        return not repeats(self.data)
 
     def derived(self, kind: Literal["xor", "add"], distance: int) -> Index:
         """The index of what two reference bytes at a distance make, built when first asked for.

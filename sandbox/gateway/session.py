@@ -24,7 +24,7 @@ from sandbox.gateway.recognise import (
 from sandbox.gateway.smtp import MAIL_HOST, Smtp
 from sandbox.gateway.talk import HttpTalk, Talk, Turn
 from sandbox.gateway.tape import Tape
-from sandbox.gateway.tls import TlsServer
+from sandbox.gateway.tls import TlsServer, handshake_records
 from sandbox.gateway.tunnel import DnsTalk, TunnelTalk
 
 DNS_PORTS = (53, 853)  # DNS over TCP, DNS over TLS
@@ -163,7 +163,7 @@ class Session:
         return tls.pending()
 
     def _record_handshake(self, tls: TlsServer) -> None:
-        held, self._held = self._held, b""
+        held, self._held = handshake_records(self._held), b""
         small = len(held) <= _LARGEST_HANDSHAKE
         self._tape.event("tls", sni=tls.sni, hello=held.hex() if small else None)
         if not small:

@@ -4,6 +4,9 @@ import ssl
 
 from sandbox.gateway.ca import Authority, ServerConnection
 
+_RECORD_HEADER = 5  # bytes: type, version and length
+_APPLICATION_DATA = 23
+
 
 class TlsServer:
     """One TLS connection; the certificate fits the name asked for, else the address."""
@@ -67,3 +70,22 @@ class TlsServer:
     def pending(self) -> bytes:
         """The records that wait to be sent."""
         return self._out.read()
+
+
+def handshake_records(sent: bytes) -> bytes:
+    """What of a client's first records is its handshake, and readable as it stands.
+
+    Args:
+        sent: Records from the first on; what comes after the handshake may have come with it.
+
+    Returns:
+        The records without those of application data, whose plaintext is recorded instead.
+    """
+    kept: list[bytes] = []
+    at = 0
+    while at + _RECORD_HEADER <= len(sent):
+        end = at + _RECORD_HEADER + int.from_bytes(sent[at + 3 : at + 5], "big")
+        if sent[at] != _APPLICATION_DATA:
+            kept.append(sent[at:end])
+        at = end
+    return b"".join(kept)

@@ -85,3 +85,36 @@ def test_noise_stays_opaque_under_every_change(prefix: bytes, make_capture: Any,
         report = analyse(make_capture([put(prefix + ENCODINGS[name](noise))]), REFERENCE)
         assert report.weights_bytes == 0
         assert 0.99 * len(noise) < report.opaque_bytes < 1.34 * len(noise)
+
+
+NOISE = random.Random(3).randbytes(300_000)
+EVEN = Reference([NOISE])
+# Random bytes hold numbers that are none: as decimals those are lost before they leave.
+OVER_NOISE = [name for name in ENCODINGS | MORE if name != "decimals"][::3]
+CHANGES = ("xor 5", "xor 16", "reversed", "swap16")
+
+
+@pytest.mark.parametrize("name", [*OVER_NOISE, "xor 1", "xor 13", "xor 64", "complement"])
+def test_weights_that_look_like_noise_are_recognised_too(
+    name: str, make_capture: Any, put: Any
+) -> None:
+    sent = NOISE[50_000:150_000]
+    report = analyse(make_capture([put((ENCODINGS | MORE)[name](sent))]), EVEN)
+    assert abs(report.weights_bytes - len(sent)) <= 2
+    assert report.opaque_bytes == 0
+
+
+@pytest.mark.parametrize(("inner", "outer"), zip(CHANGES, CHANGES[1:] + CHANGES[:1], strict=True))
+def test_two_changes_of_noise_are_undone(inner: str, outer: str) -> None:
+    sent = NOISE[50_000:90_000]
+    found = Coverage()
+    changed = ENCODINGS[outer](ENCODINGS[inner](sent))
+    for finding in peel(changed, EVEN.index, Budget(1 << 30)).findings:
+        found.add(finding.matches)
+    assert abs(found.count() - len(sent)) <= 2
+
+
+def test_other_noise_is_not_weights_that_look_like_noise(make_capture: Any, put: Any) -> None:
+    report = analyse(make_capture([put(random.Random(4).randbytes(1 << 20))]), EVEN)
+    assert (report.weights_bytes, report.attempted) == (0, False)
+    assert report.opaque_bytes > 0
