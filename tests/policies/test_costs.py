@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from inspect_ai.log import resolve_sample_attachments
 from inspect_ai.model import ChatMessage, ModelCost, ModelInfo, get_model, set_model_info
 
 from policies.control import Control
@@ -105,6 +106,7 @@ def test_the_transcript_shows_every_turn_and_cuts_long_texts(tmp_path: Path) -> 
     control = Control(protocol, None, None, auditor=clear)
     long = scripted("untrusted", *[["x" * 50_000]] * 15)
     _, sample, book = play(tmp_path, control, hand_written, long)
+    sample = resolve_sample_attachments(sample, "full")
     shown = [e.data for e in sample.events if e.event == "info" and e.source == "sallyport/turn"]
     assert [one["index"] for one in shown] == list(range(16))  # type: ignore[index, call-overload]
     assert all(one["version"] == book.turns[0].version for one in shown)  # type: ignore[index, call-overload]
