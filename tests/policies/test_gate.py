@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from inspect_ai.agent import Agent, AgentState, agent, react
 from inspect_ai.approval import ApprovalPolicy, auto_approver
@@ -88,6 +88,7 @@ def careless() -> Agent:
 
 @settings(max_examples=25, deadline=None)
 @given(TURNS, st.booleans())
+@example([("execute", 1)], True)
 def test_no_executed_call_lacks_an_endorsement(plan: list[tuple[str, int]], again: bool) -> None:
     """Whatever the verdicts, and however many calls a turn has."""
 

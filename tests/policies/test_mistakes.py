@@ -138,6 +138,7 @@ def test_7_scores_of_another_monitor_or_model_are_never_taken_for_its_own(tmp_pa
     control = Control(protocol, monitor("own", 0.5), None, auditor=clear)
     _, sample, book = play(tmp_path, control, hand_written, scripted("untrusted", ["one"], ["two"]))
     assert sample.error is None, sample.error.message
+    assert book.ended == "finished", book.why
     assert found[:6] == [0.5, 0.1, 0.9] * 2
     assert asked == ["own", "weak", "strong"] * 2, "each is asked, every time"
     names = [(score.monitor, score.value) for score in book.turns[0].scores]
