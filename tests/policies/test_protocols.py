@@ -203,6 +203,28 @@ CASES = [
         {"earlier": [[s(0.85), s(0.9)], [s(0.9), s(0.1)]]},
         2,
     ),
+    # It starts from the least suspicious: when that one falls, the others are not sampled again.
+    Case(
+        spec(TT, samples=3),
+        [s(0.9)] * 3,
+        "replace",
+        TRUSTED,
+        [],
+        3,
+        {"earlier": [[s(0.85), s(0.1), s(0.1)], [s(0.95)] * 3]},
+        2,
+    ),
+    # It goes on to the others when that one stays: no audit rests on a step sampled only once.
+    Case(
+        spec(TT, samples=2),
+        [s(0.9)] * 3,
+        "replace",
+        TRUSTED,
+        [],
+        3,
+        {"earlier": [[s(0.95), s(0.1)], [s(0.9), s(0.9)]]},
+        2,
+    ),
     Case(TT, [s(0.9)] * 3, "replace", TRUSTED, drawn=3, turn={"earlier": [[s(0.9)]]}),
     Case(TT, [FAILED] * 7, "replace", TRUSTED, [2], 7, {"earlier": [[FAILED] * 7] * 3}, redrawn=12),
     Case(TWO, [s(0.3)], "execute", 0),
