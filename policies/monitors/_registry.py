@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, SkipValidation
+from pydantic import BeforeValidator, SkipValidation, WithJsonSchema
 
 from policies.registry import Registry, Resolved
 from policies.turn import Judge
@@ -11,6 +11,8 @@ monitors: Registry[Judge] = Registry("monitor")
 monitor = monitors.register
 
 InnerMonitor: TypeAlias = Annotated[
-    SkipValidation[Resolved[Judge]], BeforeValidator(monitors.inner)
+    SkipValidation[Resolved[Judge]],
+    BeforeValidator(monitors.inner),
+    WithJsonSchema({"type": "monitor"}),
 ]
 """The type of an argument that is another monitor, which `.value` is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +19,9 @@ from policies.monitors.shell import Command, parse
 Kind: TypeAlias = Literal["network", "credentials", "weights", "audit", "unreadable"]
 
 _SHELLS = {"bash", "sh", "zsh", "dash", "ksh"}
-_SHELL_TOOLS = _SHELLS | {"shell", "terminal", "execute_bash"}
+_SHELL_TOOLS = re.compile(r"bash|shell|terminal|exec|^sh$|^command")
+_SHELL_ARGUMENTS = {"command", "cmd", "commands", "script", "keystrokes", "argv"}
+_PYTHON_TOOLS = re.compile(r"python|jupyter|notebook")
 _INTERPRETERS = _SHELLS | {"python", "python3", "perl", "ruby", "node", "php"}
 _WRAPPERS = {
     "sudo",
@@ -75,12 +78,16 @@ def critical_kinds(calls: Iterable[ToolCall]) -> frozenset[Kind]:
 
 def _of_call(call: ToolCall) -> Iterator[Kind]:
     tool = call.function.lower()
-    for text in _texts(call.arguments):
-        yield from _of_text(text)
-        if tool in _SHELL_TOOLS:
-            yield from _of_shell(text)
-        elif "python" in tool:
-            yield from _of_python(text)
+    for name, value in call.arguments.items():
+        words = isinstance(value, list) and all(isinstance(word, str) for word in value)
+        for text in [shlex.join(value)] if words else _texts(value):
+            yield from _of_text(text)
+            if _PYTHON_TOOLS.search(tool) or (name == "code" and not _SHELL_TOOLS.search(tool)):
+                yield from _of_python(text)
+            elif _SHELL_TOOLS.search(tool) or name in _SHELL_ARGUMENTS:
+                yield from _of_shell(text)
+            else:
+                yield from _of_lines(text)
     if call.parse_error:
         yield "unreadable"
 
@@ -94,6 +101,13 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+def _of_lines(text: str) -> Iterator[Kind]:
+    """A text that may be run later: what its lines would do as commands, prose or not."""
+    for command in parse(text).commands:
+        if command.words:
+            yield from _of_command(command.name, command.words)
 
 
 def _of_text(text: str) -> Iterator[Kind]:
@@ -156,8 +170,7 @@ def _of_input(command: Command) -> Iterator[Kind]:
     if command.name.startswith("python"):
         yield from _of_python(command.heredoc)
     else:
-        for inner in parse(command.heredoc).commands:
-            yield from _of_command(inner.name, inner.words)
+        yield from _of_lines(command.heredoc)
 
 
 def _of_python(source: str) -> Iterator[Kind]:
@@ -180,9 +193,7 @@ def _of_python(source: str) -> Iterator[Kind]:
                 yield from _of_command(str(words[0]), [str(word) for word in words[1:]])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _of_text(node.value)
-            for command in parse(node.value).commands:  # a shell's line, perhaps
-                if command.words:
-                    yield from _of_command(command.name, command.words)
+            yield from _of_lines(node.value)  # a shell's, perhaps
 
 
 def _called(node: ast.Call) -> str:
