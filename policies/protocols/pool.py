@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from inspect_ai.model import ChatMessage
 from pydantic import Field
 
-from policies.protocols._registry import Inner, protocol
+from policies.protocols._registry import NONE, Inner, protocol
 from policies.turn import ControlProtocol, Monitor, Past, Proposal, Suspicion, Turn, Verdict
-
-_NONE: Any = "none"
 
 
 @protocol(roles=("monitor", "trusted"))
 def pool(
-    inner: Inner = _NONE,
+    inner: Inner = NONE,
     draws: Annotated[int, Field(ge=1, le=50)] = 5,
     edits: Annotated[int, Field(ge=0, le=50)] = 0,
 ) -> ControlProtocol:

@@ -246,6 +246,9 @@ CASES = [
         [0, 0],
         turn={"earlier": [[s(1.0)]]},
     ),
+    # The pool is there whatever decides, and what decides draws from it first.
+    Case("pool", [s(1.0)] * 5, "execute", 0, drawn=5),
+    Case(spec("pool", inner=DTR, draws=2), [s(0.9), s(0.6), s(0.4)], "execute", 2, drawn=3),
     Case("human_approval", [s(1.0)], "execute", 0),
     Case("human_approval", [s(0.0)], "block", 0, turn={"approves": False}),
     Case(

@@ -19,6 +19,7 @@ EVERY_PROTOCOL = (
     "egress_budget",
     "human_approval",
     "none",
+    "pool",
     "resample_for_incrimination",
     "stop_on_suspicion",
     "three_strikes",
