@@ -27,7 +27,7 @@ from tasks.exfil import exfil
         ({"protocol": {"name": "trusted_monitoring", "threshold": 1.5}}, "threshold=1.5"),
         ({"protocol": {"name": "trusted_monitoring", "limit": 1}}, "its arguments are threshold"),
         ({"protocol": 7}, "7 is not a name"),
-        ({"monitor": "oracle"}, "use one of prompted, rules"),
+        ({"monitor": "oracle"}, "use one of cascade, ensemble, prompted, rules"),
         ({"monitor": "prompted"}, "--model-role monitor=MODEL"),
         ({"setting": "moon_base"}, "use one of checkpoint_audit"),
         ({"setting": "/nowhere/at/all"}, "/nowhere/at/all"),
