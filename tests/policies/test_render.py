@@ -302,7 +302,9 @@ def test_the_rendering_says_that_something_may_be_withheld() -> None:
     assert first.startswith(f"[{NONCE} withheld] Private instructions to the agent")
 
 
-def test_every_sample_has_a_nonce_of_its_own_that_its_log_does_not_hold(tmp_path: Path) -> None:
+def test_every_sample_has_a_nonce_of_its_own_that_its_store_does_not_give_away(
+    tmp_path: Path,
+) -> None:
     found: list[tuple[str, str]] = []
 
     @solver
