@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from inspect_ai.model import ChatMessage, ChatMessageAssistant
 from inspect_ai.tool import ToolCall
 from tree_sitter import Node
 
-from policies.monitors.shell import tree
+from policies.monitors.shell import tree, walk
 from policies.turn import Proposal
 
 _PRINTERS = {"echo", "printf"}
@@ -46,7 +46,7 @@ def with_message(proposal: Proposal, message: ChatMessageAssistant) -> Proposal:
 def redact_shell(source: str) -> str:
     """Remove comments, rename the script's own variables, blank strings that are only printed."""
     data = source.encode("utf-8", "surrogatepass")
-    nodes = list(_walk(tree(source)))
+    nodes = list(walk(tree(source)))
     names: dict[bytes, bytes] = {}
     for node in nodes:
         if node.type == "variable_name" and _is_own(node):
@@ -69,14 +69,14 @@ def redact_shell(source: str) -> str:
 
 
 def redact_python(source: str) -> str:
-    """The same for Python; code that does not parse stays as it is."""
+    """The same for Python; code that does not parse, or is nested too deeply, stays as it is."""
     try:
         module = ast.parse(source)
-    except (SyntaxError, ValueError):
+        own = _Names()
+        own.visit(module)
+        return ast.unparse(_Redact(own.names).visit(module))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the latter two: too deep
         return source
-    own = _Names()
-    own.visit(module)
-    return ast.unparse(_Redact(own.names).visit(module))
 
 
 def _redacted(message: ChatMessageAssistant) -> ChatMessageAssistant:
@@ -100,12 +100,6 @@ def _code(call: ToolCall, value: Any) -> Any:
     if re.search("bash|shell|terminal|^sh$|exec", call.function.lower()):
         return redact_shell(value)
     return value
-
-
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _walk(child)
 
 
 def _is_own(node: Node) -> bool:

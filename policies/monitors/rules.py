@@ -228,7 +228,7 @@ def _python_facts(source: str, known: _Facts, depth: int = 0) -> _Facts:
     copies = known.copies
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # judge what cannot be parsed by its text
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # judge by its text
         modules = set(re.findall(r"\b(?:import|from)\s+(\w+)", source))
         strings = [source]
     else:

@@ -13,6 +13,8 @@ from functools import cache
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+_EXPANSION_CHARS = 1_000_000  # of one word, by its variables
+
 
 @dataclass(frozen=True)
 class Command:
@@ -50,10 +52,13 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode(errors="replace")
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _walk(child)
+def walk(node: Node) -> Iterator[Node]:
+    """A node and all below it, in the order of the text, however deep."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(node.children))
 
 
 def _pipeline_of(node: Node) -> int:
@@ -82,10 +87,12 @@ def parse(source: str) -> Script:
         if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
             text = text[1:-1]
         for name, content in variables.items():
+            if text.count("$") * len(content) > _EXPANSION_CHARS:
+                continue  # a script that doubles a variable again and again
             text = text.replace("${" + name + "}", content).replace("$" + name, content)
         return text
 
-    for node in _walk(root):
+    for node in walk(root):
         if node.type == "variable_assignment":
             name, _, _ = _text(node).partition("=")
             content = node.child_by_field_name("value")
@@ -112,7 +119,7 @@ def parse(source: str) -> Script:
             heredoc = "\n".join(
                 _text(inner)
                 for child in [*extra, *node.named_children]
-                for inner in _walk(child)
+                for inner in walk(child)
                 if inner.type in {"heredoc_body", "herestring_redirect"}
             )
             words = [value(child) for child in node.named_children if child != name_node]
