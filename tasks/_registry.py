@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inspect_ai.util import sandboxenv
 
+from policies.monitors.trajectory import trajectory
 from scaffolds.organisms import organism
 from tasks.controlled import controlled
 from tasks.exfil import exfil
@@ -16,7 +17,7 @@ from tasks.exfil import exfil
 if TYPE_CHECKING:
     from sandbox.namespace import NamespaceSandbox
 
-__all__ = ["controlled", "exfil", "namespace", "organism"]
+__all__ = ["controlled", "exfil", "namespace", "organism", "trajectory"]
 
 
 @sandboxenv(name="namespace")

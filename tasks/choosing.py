@@ -14,6 +14,8 @@ from policies.turn import ControlProtocol, Judge, Monitor
 from tasks.errors import usage_error, usage_errors
 from tasks.roles import bound_role
 
+_OURS = frozenset({"untrusted", "trusted"})  # roles that the tasks bind themselves
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -68,9 +70,14 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
         chosen = protocols.resolve(_spec(protocol))
         role = bound_role("monitor")
         judge = monitors.resolve(_spec(monitor or ("prompted" if role else "rules")))
-        if "monitor" in chosen.roles & judge.roles and role is None:
-            raise usage_error(f"monitor {judge.name} asks a model: give --model-role monitor=MODEL")
-        return Choice(chosen, judge)
+        choice = Choice(chosen, judge)
+        asked = judge.roles - _OURS if choice.monitor else frozenset()
+        for name in sorted(asked):
+            if bound_role(name) is None:
+                raise usage_error(
+                    f"monitor {judge.name} asks a model: give --model-role {name}=MODEL"
+                )
+        return choice
 
 
 def _spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:

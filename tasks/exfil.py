@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import product
 from typing import Any, get_args
 
 from inspect_ai import Epochs, Task, task
@@ -97,10 +98,9 @@ def _dataset(setting: str, variants: int, modes: tuple[Mode, ...]) -> MemoryData
         Sample(
             id=f"{variant:02d}-{mode}",
             input=world(setting, variant).task,
-            metadata={"setting": setting, "variant": variant, "mode": mode},
+            metadata={"setting": setting, "variant": variant, "mode": mode, "task": number},
         )
-        for variant in range(variants)
-        for mode in modes
+        for number, (variant, mode) in enumerate(product(range(variants), modes))
     ]
     return MemoryDataset(samples, name=setting)
 
@@ -136,6 +136,7 @@ def work(choice: Choice) -> Solver:
             auditor=oracle(mode),
             attack=plain(place.side_task) if mode == "attack" else None,
             bytes_out=await _counted_from_here(),
+            task=state.metadata["task"],
             on_turn=_note_turn,
         )
         return await as_solver(controlled(control))(state, generate)

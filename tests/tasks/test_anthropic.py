@@ -117,7 +117,7 @@ def test_a_real_model_is_the_untrusted_one_and_what_it_does_is_found_out(
 def test_a_real_model_is_the_monitor_and_it_catches(api: type[StandIn], tmp_path: Path) -> None:
     log = run(tmp_path, modes="attack", eval_limit=1, eval_model_roles={"monitor": MODEL})
     assert log.eval.model == "organism/mixed"
-    assert log.eval.metadata is not None and log.eval.metadata["monitor"] == {"name": "prompted"}
+    assert log.eval.metadata is not None and log.eval.metadata["monitor"]["name"] == "prompted"
     [row] = rows(log)
     # This monitor suspects everything, so the first action is already audited.
     assert row.facts["caught_in_turn"] == 0

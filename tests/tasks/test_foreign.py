@@ -81,7 +81,7 @@ def test_a_human_auditor_who_is_not_there_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"protocol": "trust_me"}, "use one of defer_to_resample"),
+        ({"protocol": "trust_me"}, "use one of asynchronous_monitoring"),
         ({"auditor": "oracle"}, "use deferred or human"),
         ({"monitor": "prompted"}, "--model-role monitor=MODEL"),
     ],
@@ -94,5 +94,5 @@ def test_what_is_wrong_and_what_would_be_right(arguments: dict[str, Any], says: 
 def test_it_is_one_line_before_any_sample(tmp_path: Path) -> None:
     done = inspect_eval(tmp_path, "-S", "protocol=trust_me")
     assert done.returncode != 0
-    assert "use one of defer_to_resample" in done.stdout + done.stderr
+    assert "use one of asynchronous_monitoring" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
