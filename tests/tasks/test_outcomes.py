@@ -54,6 +54,18 @@ def fails() -> ControlProtocol:
     return decide
 
 
+@registry.register()
+def fails_once() -> ControlProtocol:
+    """Raises in the run's first sample only."""
+
+    async def decide(turn: Turn) -> Verdict:
+        if turn.task == 0:
+            raise ValueError("no idea")
+        return execute((await turn.draw())[0])
+
+    return decide
+
+
 @pytest.fixture(autouse=True)
 def _only_these(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "protocols", registry)
@@ -91,6 +103,13 @@ def test_a_protocol_that_fails_makes_the_sample_unscored(tmp_path: Path) -> None
     assert sample.scores is not None
     said = sample.scores["control_outcome"].explanation
     assert said == "protocol failed in turn 1: ValueError: no idea"
+
+
+def test_one_bad_verdict_costs_one_sample_and_not_the_run(tmp_path: Path) -> None:
+    log = run(tmp_path, protocol="fails_once", eval_limit=4)
+    assert metric(log, "unscored") == 0.25
+    assert (metric(log, "usefulness"), metric(log, "usefulness", "n")) == (1.0, 1)
+    assert (metric(log, "undetected"), metric(log, "undetected", "n")) == (1.0, 2)
 
 
 def test_headline_numbers_fit_in_the_summary_and_roles_in_the_log(tmp_path: Path) -> None:
