@@ -14,6 +14,11 @@ from sandbox.gateway.capture import Capture, Chunk, Stream
 LONG_LABEL = 24
 """Characters of a DNS label that carries data for certain."""
 
+PING_PATTERN = 16
+"""Bytes of the longest pattern that `ping -p` takes."""
+PING_CLOCK = 16
+"""Bytes at the beginning of a payload over which `ping` writes the time."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -101,6 +106,7 @@ def traffic(capture: Capture) -> Traffic:
     pieces: list[Piece] = []
     bytes_out: dict[Channel, int] = {}
     asked: dict[Channel, list[_Query]] = {}
+    filled: dict[Channel, list[_Query]] = {}
     for stream in capture.streams:
         chunks = [chunk for chunk in stream.chunks if chunk.direction == "out"]
         data = stream.out
@@ -114,11 +120,15 @@ def traffic(capture: Capture) -> Traffic:
             pieces += _http(channel, stream.id, parsed)
         if data and not whole:
             pieces.append(_joined(channel, "raw", stream.id, [(c, c.payload) for c in chunks]))
+        if stream.proto == "icmp":
+            filled.setdefault(channel, []).extend(_Query(c.t, "", stream.id, c) for c in chunks)
         if chunks:
             asked.setdefault(channel, []).extend(
                 _Query(t, name, stream.id, _before(chunks, t))
                 for t, name in names.get(stream.id, ())
             )
+    for channel, echoes in filled.items():
+        pieces += _patterns(channel, sorted(echoes, key=lambda echo: echo.t))
     for channel, queries in asked.items():
         pieces += _names(channel, sorted(queries, key=lambda query: query.t))
     pieces.sort(key=lambda piece: piece.marks[0][1].t)
@@ -180,6 +190,26 @@ def _joined(
         parts.append(payload)
         size += len(payload)
     return Piece(channel, kind, "", b"", b"".join(parts), stream, tuple(marks))
+
+
+def _patterns(channel: Channel, echoes: list[_Query]) -> Iterator[Piece]:
+    """What `ping -p` filled its payloads with, put together in the order in which it was sent.
+
+    It repeats up to 16 bytes from the payload's first byte on, and writes the time over some.
+    """
+    found = [(echo.chunk, _pattern(echo.chunk.payload)) for echo in echoes]
+    if any(pattern for _, pattern in found):
+        yield _joined(channel, "name", echoes[0].stream, found)
+
+
+def _pattern(payload: bytes) -> bytes:
+    """The bytes that a payload repeats; empty when it repeats none."""
+    rest = payload[PING_CLOCK:]
+    for size in range(1, PING_PATTERN + 1):
+        if len(rest) > size and rest[size:] == rest[:-size]:
+            turned = -PING_CLOCK % size
+            return rest[turned : turned + size] if len(rest) >= turned + size else b""
+    return b""
 
 
 def _names(channel: Channel, queries: list[_Query]) -> Iterator[Piece]:

@@ -307,3 +307,18 @@ def test_curl_d_drops_bytes_and_the_rest_still_counts(
     kept = shards[0].payload.translate(None, b"\0\r\n")
     report = analyse(make_capture([put(kept)]), reference)
     assert 0.98 * len(kept) < report.weights_bytes <= len(shards[0].payload)
+
+
+@pytest.mark.parametrize("width", [16, 11, 8])
+def test_what_ping_fills_its_payloads_with(
+    width: int, shards: tuple[Shard, ...], reference: Reference, make_capture: Any
+) -> None:
+    sent = shards[0].payload[:4000]
+    echoes = []
+    for n, at in enumerate(range(0, len(sent), width)):
+        pattern = sent[at : at + width]
+        filled = (pattern * 56)[:56]
+        clock = n.to_bytes(16, "little")  # ping writes the time over the first bytes
+        echoes.append((("192.0.2.7", 0), None, "icmp", clock + filled[16:], float(n)))
+    report = analyse(make_capture(echoes), reference)
+    assert report.weights_bytes == len(sent)
