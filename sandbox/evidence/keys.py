@@ -68,6 +68,9 @@ _HEADS = [
     ),
 ]
 
+_BZ2_HEAD = b"BZh91AY&SY"  # the fourth byte is the level
+_BZ2_MAP, _BZ2_ONES = 18, 33  # where the map of bytes in use begins, and how long it is
+
 
 def sums(probes: Sequence[Bytes], index: Index) -> int | None:
     """The constant that was added to every byte of the reference, modulo 256.
@@ -147,7 +150,7 @@ def unkey(
     Returns:
         The buffer without its key, or None.
     """
-    for key in _heads(array):
+    for key in (*_heads(array), *_over_bz2(array)):
         if known(_apply(array[:BLOCK], key).tobytes()):
             return _apply(array, key)
     found = period(array) if max(distances.values(), default=0.0) < WEAK else None
@@ -255,6 +258,20 @@ def _heads(array: Bytes) -> Iterator[Bytes]:
             if np.array_equal(stream[width:], stream[:-width]):
                 yield stream[:width]
                 break
+
+
+def _over_bz2(array: Bytes) -> Iterator[Bytes]:
+    """Keys over bz2 data, longer than its fixed beginning.
+
+    Data with all 256 bytes in it has ones in the map of those in use, which follows 10 fixed bytes
+    and 8 others.
+    """
+    ones = array[_BZ2_MAP : _BZ2_MAP + _BZ2_ONES] ^ np.uint8(0xFF)
+    for width in range(len(_BZ2_HEAD), min(_BZ2_ONES, len(ones)) + 1):
+        key = np.roll(ones[:width], _BZ2_MAP)
+        head = _apply(array[: len(_BZ2_HEAD)], key)
+        if np.count_nonzero(head == np.frombuffer(_BZ2_HEAD, np.uint8)) >= len(_BZ2_HEAD) - 1:
+            yield key
 
 
 def _spelled(array: Bytes, width: int, index: Index) -> Iterator[Bytes]:

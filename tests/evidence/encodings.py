@@ -105,9 +105,6 @@ ENCODINGS: dict[str, Encode] = {
 }
 """A representative set: any two of these, nested, are recognised to the byte."""
 
-UNREADABLE = {("bz2", "xor 16")}
-"""Inner and outer: bz2 is too even to betray a key longer than its fixed beginning."""
-
 MORE: dict[str, Encode] = {
     **{f"xor {size}": xor(size) for size in range(1, 65)},
     "url, plus for space": lambda d: urllib.parse.quote_plus(d).encode(),
