@@ -17,6 +17,7 @@ from sandbox.gateway.manners import Manners
 from sandbox.gateway.network import GatewaySockets
 from sandbox.gateway.outside import Outside
 from sandbox.gateway.owner import WhoHas, nobody_knows
+from sandbox.gateway.reads import drain, receive
 from sandbox.gateway.session import Session
 from sandbox.gateway.store import Store
 from sandbox.gateway.tape import Tape
@@ -24,13 +25,11 @@ from sandbox.gateway.tape import Tape
 IDLE = 120.0
 """Seconds after which a connection without traffic is closed."""
 _LINGER = 5.0  # seconds to go on reading after the gateway's side is done
-_READ = 256 << 10
 _PER_WAKE = 64  # datagrams taken before other boxes in the same loop get their turn
 _CONNECTIONS = 256  # at once; more wait in the backlog, so that one box cannot take all descriptors
 _BACKLOG = 1024  # connections that may wait to be accepted when the gateway closes
 _QUEUE = 1 << 16  # datagrams that may wait on a socket when the gateway closes
 _PAUSE = 0.2  # seconds without accepting when the process is out of descriptors
-_LARGEST_DRAIN = 16 << 20  # bytes of one connection read at the end: what its kernel queue may hold
 _SETTLE = 0.2  # seconds for which a new turn waits for what the one before it still sends
 _IDLE_ROUNDS = 8  # of the event loop without anything recorded: nothing waits in the sockets
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -77,8 +76,8 @@ class Gateway:
         for one in sockets:
             one.setblocking(False)
         self._listen()
-        for one, proto, receive in _datagram_sockets(sockets):
-            loop.add_reader(one.fileno(), self._take_datagrams, one, proto, receive, _PER_WAKE)
+        for one, proto, taken in _datagram_sockets(sockets):
+            loop.add_reader(one.fileno(), self._take_datagrams, one, proto, taken, _PER_WAKE)
 
     @property
     def manners(self) -> Manners:
@@ -250,7 +249,7 @@ class Gateway:
                 await self._exchange(connection, session)
         except asyncio.CancelledError:
             with self._recording_faults(stream):
-                _drain(connection, session)
+                drain(connection, session)
             raise
         finally:
             try:
@@ -285,7 +284,7 @@ class Gateway:
         while True:
             patience = _LINGER if session.closing else session.patience
             try:
-                data = await _receive(connection, patience or IDLE, session.closing)
+                data = await receive(connection, patience or IDLE, session.closing)
             except TimeoutError:
                 silent += patience or IDLE
                 if silent >= IDLE:
@@ -354,54 +353,3 @@ def _datagram_sockets(sockets: GatewaySockets) -> list[tuple[socket.socket, str,
         *((one, "udp", receive_udp) for one in udp),
         *((one, "icmp", receive_echo) for one in icmp),
     ]
-
-
-async def _receive(connection: socket.socket, patience: float, quiet: bool) -> bytes:
-    """The next bytes, none at the end of the stream (or, if `quiet`, at any trouble).
-
-    Waiting and reading are apart, so that a cancelled wait cannot take bytes with it.
-
-    Raises:
-        TimeoutError: Nothing came for `patience` seconds, and not `quiet`.
-        OSError: The connection broke.
-    """
-    await asyncio.sleep(0)  # a fast sender must not keep the loop for itself
-    while True:
-        try:
-            return connection.recv(_READ)
-        except BlockingIOError:
-            try:
-                async with asyncio.timeout(patience):
-                    await _readable(connection)
-            except TimeoutError:
-                if quiet:
-                    return b""
-                raise
-        except OSError:
-            if quiet:
-                return b""
-            raise
-
-
-async def _readable(connection: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(connection.fileno(), ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(connection.fileno())
-
-
-def _drain(connection: socket.socket, session: Session) -> None:
-    """Records what the kernel already holds for a connection that is being closed."""
-    drained = 0
-    while drained < _LARGEST_DRAIN:
-        try:
-            data = connection.recv(_READ)
-        except OSError:  # nothing more, or the connection broke: either way that was all
-            return
-        if not data:
-            return
-        drained += len(data)
-        session.receive(data)
