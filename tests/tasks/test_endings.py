@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,8 +71,12 @@ class Harness:
 
 def box_processes(of: int) -> list[psutil.Process]:
     """The launchers and boxes below a process."""
-    tree = psutil.Process(of).children(recursive=True)
-    return [p for p in tree if any("launch.py" in a or "/run/init" in a for a in p.cmdline())]
+    found = []
+    for process in psutil.Process(of).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if any("launch.py" in a or "/run/init" in a for a in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def gone(processes: list[psutil.Process]) -> bool:
