@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,29 @@ def test_half_open_handshakes_hold_nobody_up_for_ever(
     reasons = [event["reason"] for event in capture.events if event["kind"] == "error"]
     assert reasons.count("256 connections at once: more have to wait") <= 5, "said once a while"
     assert capture.complete
+
+
+def test_a_connection_too_many_waits_and_the_capture_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.gateway.server._CONNECTIONS", 8)
+    said = "8 connections at once: more have to wait"
+
+    def scene(one: World) -> None:
+        held = [socket.create_connection(one.tcp4) for _ in range(9)]  # nothing ends them meanwhile
+        held[8].sendall(REQUEST)
+        deadline = time.monotonic() + 30  # until a slow machine counts as a gateway that is silent
+        while said not in (one.writer.folder / "events.jsonl").read_text():
+            assert time.monotonic() < deadline, "it is not said"
+            time.sleep(0.01)
+        for connection in held[:8]:
+            connection.close()
+        assert b"200 OK" in held[8].recv(1 << 16)
+        held[8].close()
+
+    capture = played(tmp_path / "c", scene)
+    reasons = [event["reason"] for event in capture.events if event["kind"] == "error"]
+    assert reasons.count(said) == 1
 
 
 def initial(version: int, ours: int = 8, theirs: int = 8, size: int = 1200) -> bytes:
