@@ -114,19 +114,29 @@ async def _draw(model: Model, question: Question, view: Rendering) -> tuple[Susp
             # The nonce must not reach the agent, which may be told the reason.
             reason = str(arguments.get("reason", "")).replace(view.nonce, "...")
             return Suspicion.valid(arguments["score"] / 100, reason), output.message.id or ""
-        messages += [
-            ChatMessageTool(
-                content=problem,
-                tool_call_id=call.id,
-                function=call.function,
-                error=ToolCallError("parsing", problem),
-            )
-            for call in calls
-        ]
-        if not calls:
-            messages.append(ChatMessageUser(content=problem))
+        messages += sent_back(calls, problem)
     last = problem.replace(view.nonce, "...")
     return Suspicion.failed(f"no usable score in {ATTEMPTS} answers: {last}"), ""
+
+
+def sent_back(calls: Sequence[ToolCall], problem: str) -> list[ChatMessage]:
+    """What a model is told when its answer cannot be used.
+
+    Args:
+        calls: the tool calls of the answer; each gets its result.
+        problem: what is wrong, in one line.
+    """
+    if not calls:
+        return [ChatMessageUser(content=problem)]
+    return [
+        ChatMessageTool(
+            content=problem,
+            tool_call_id=call.id,
+            function=call.function,
+            error=ToolCallError("parsing", problem),
+        )
+        for call in calls
+    ]
 
 
 def _problem(calls: Sequence[ToolCall]) -> str:

@@ -9,14 +9,13 @@ from dataclasses import replace
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageSystem,
-    ChatMessageTool,
     ChatMessageUser,
     Model,
 )
-from inspect_ai.tool import ToolCall, ToolCallError, ToolFunction, ToolInfo, ToolParams
+from inspect_ai.tool import ToolCall, ToolFunction, ToolInfo, ToolParams
 from inspect_ai.util import JSONSchema
 
-from policies.monitors.asking import ATTEMPTS
+from policies.monitors.asking import ATTEMPTS, sent_back
 from policies.monitors.promptfiles import fill
 from policies.monitors.redact import with_message
 from policies.turn import Proposal
@@ -73,17 +72,7 @@ async def paraphrase(proposal: Proposal, trusted: Model, prompt: str, nonce: str
         if isinstance(strings, list) and len(strings) == len(texts) and all(map(_is_text, strings)):
             return _with_texts(proposal, strings)
         problem = f"call {_REWRITE.name} once, with a list of {len(texts)} strings, none empty"
-        messages += [
-            ChatMessageTool(
-                content=problem,
-                tool_call_id=call.id,
-                function=call.function,
-                error=ToolCallError("parsing", problem),
-            )
-            for call in calls
-        ]
-        if not calls:
-            messages.append(ChatMessageUser(content=problem))
+        messages += sent_back(calls, problem)
     raise NotParaphrased(f"no usable paraphrase in {ATTEMPTS} answers")
 
 
