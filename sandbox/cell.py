@@ -220,7 +220,10 @@ def clean() -> tuple[str, ...]:
 def _clean_docker() -> list[str]:
     client = docker.from_env()
     try:
-        containers = client.containers.list(all=True, filters={"label": HARNESS_LABEL})
+        # Another harness may end, and take its containers along, while this one looks at them.
+        containers = client.containers.list(
+            all=True, filters={"label": HARNESS_LABEL}, ignore_removed=True
+        )
         dead = [c for c in containers if not state.harness_lives(c.labels[HARNESS_LABEL])]
         projects = {c.labels.get("com.docker.compose.project") for c in dead} - {None}
         for container in dead:

@@ -109,7 +109,10 @@ def test_a_run_that_is_stopped_keeps_its_samples_and_leaves_no_box(
 def of_harness(pid: int) -> list[str]:
     client = docker.from_env()
     try:
-        found = client.containers.list(all=True, filters={"label": cell.HARNESS_LABEL})
+        # The containers of other tests come and go while they are listed.
+        found = client.containers.list(
+            all=True, filters={"label": cell.HARNESS_LABEL}, ignore_removed=True
+        )
         return [str(c.name) for c in found if c.labels[cell.HARNESS_LABEL].startswith(f"{pid}-")]
     finally:
         client.close()
