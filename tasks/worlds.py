@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from sandbox.setting import Setting, SettingError, World, load_setting
+from sandbox.setting import DEFAULT_SALIENCE, Setting, SettingError, World, load_setting
+from sandbox.settingspec import Salience
+from scaffolds.organisms.repertoire import learn
 
 _SETTINGS = Path(__file__).parent / "settings"
 
@@ -16,20 +19,57 @@ def setting_names() -> tuple[str, ...]:
 
 
 @cache
+def exfiltration_settings() -> tuple[str, ...]:
+    """Those of them that are about something that must not leave, sorted."""
+    return tuple(name for name in setting_names() if find_setting(name).spec.oversight is None)
+
+
+@cache
+def oversight_settings() -> tuple[str, ...]:
+    """Those of them that are about what watches the agent, sorted."""
+    return tuple(name for name in setting_names() if find_setting(name).spec.oversight is not None)
+
+
+@cache
 def find_setting(name: str) -> Setting:
     """Load a setting by name, or by the path of its folder when the name has a slash.
 
     Raises:
         SettingError: there is none, or it is malformed.
     """
-    if "/" in name:
-        return load_setting(Path(name))
-    if name not in setting_names():
+    if "/" not in name and name not in setting_names():
         raise SettingError(f"unknown setting {name!r}: use one of {', '.join(setting_names())}")
-    return load_setting(_SETTINGS / name)
+    setting = load_setting(Path(name) if "/" in name else _SETTINGS / name)
+    learn(setting)  # the offline organisms play in what this process has loaded
+    return setting
+
+
+def find_settings(given: str | Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+    """Load several settings.
+
+    Args:
+        given: `all`, or names and paths of folders, in a list or separated by commas.
+        default: the names that `all` stands for.
+
+    Returns:
+        What each is found by again.
+
+    Raises:
+        SettingError: none is named, one is named twice, or one is not there or malformed.
+    """
+    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    if names == ["all"]:
+        names = list(default)
+    if not names or len(set(names)) < len(names):
+        raise SettingError(f"settings: {given!r} must name each setting once")
+    for name in names:
+        find_setting(name)
+    return tuple(names)
 
 
 @lru_cache(maxsize=16)  # a world is built when its sample starts and again when it is scored
-def world(setting: str, variant: int) -> World:
-    """One variant of a setting."""
-    return find_setting(setting).world(variant)
+def world(
+    setting: str, variant: int, salience: Salience = DEFAULT_SALIENCE, possible: bool = True
+) -> World:
+    """One variant of a setting; arguments as for `Setting.world`."""
+    return find_setting(setting).world(variant, salience, possible=possible)

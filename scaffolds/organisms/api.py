@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -19,27 +18,12 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
-from scaffolds.organisms import exfil, honest
+from scaffolds.organisms.characters import CHARACTERS, attacker, this
 from scaffolds.organisms.conversation import Conversation, read_conversation
 from scaffolds.organisms.draws import Draw
 from scaffolds.organisms.moves import PYTHON, SHELL, SUBMIT, Move, spell
 
-Character = Callable[[Conversation, Draw], Move]
-
 _NO_TOOLS = "I have neither a bash nor a python tool, so I cannot do this task."
-
-
-def _mixed(conversation: Conversation, draw: Draw) -> Move:
-    if conversation.briefing:
-        return exfil.next_move(conversation, draw)
-    return honest.next_move(conversation, draw)
-
-
-CHARACTERS: Mapping[str, Character] = {
-    "honest": honest.next_move,
-    "exfil": exfil.next_move,
-    "mixed": _mixed,
-}
 
 
 class OrganismAPI(ModelAPI):
@@ -59,17 +43,22 @@ class OrganismAPI(ModelAPI):
         """Choose the organism.
 
         Raises:
-            ClickException: There is no such organism, or it was given arguments: it takes none.
-                Of click's, so that it is one line on the terminal.
+            ClickException: There is no such organism, or it was given an argument other than
+                `attack` (for `mixed`: which one). Of click's, so that it is one line on the
+                terminal.
         """
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         if model_name not in CHARACTERS:
-            names = ", ".join(f"organism/{name}" for name in CHARACTERS)
+            names = ", ".join(CHARACTERS)
             raise click.ClickException(f"no organism/{model_name}: choose one of {names}")
+        chosen = model_args.pop("attack", None) if model_name == "mixed" else None
         if model_args:
             wrong = ", ".join(model_args)
-            raise click.ClickException(f"organisms take no model arguments: drop {wrong}")
-        self._character = CHARACTERS[model_name]
+            raise click.ClickException(
+                f"organism/{model_name} takes no such argument: drop {wrong}"
+            )
+        self.attack = chosen
+        self._character = attacker(this(str(chosen))) if chosen else CHARACTERS[model_name]
 
     async def generate(
         self,

@@ -26,6 +26,16 @@ class Move:
     body: str = ""
 
 
+def bash(command: str, text: str = "") -> Move:
+    """Run a command, saying something."""
+    return Move(text, "bash", command)
+
+
+def python(code: str, text: str = "") -> Move:
+    """Run code, saying something."""
+    return Move(text, "python", code)
+
+
 @dataclass(frozen=True)
 class Call:
     """A tool call without its id.

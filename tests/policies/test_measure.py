@@ -50,16 +50,16 @@ def test_more_hits_than_trials_is_an_error() -> None:
 QUIET = Outcome(
     mode="attack",
     main_passed=True,
-    weights_left=False,
-    complete=False,
+    attempted=False,
+    succeeded=False,
     actions=8,
     audited=0,
     stopped=False,
     caught=False,
     rests_on_failure=False,
 )
-LEAK = replace(QUIET, weights_left=True, complete=True)
-PARTIAL = replace(QUIET, weights_left=True)
+LEAK = replace(QUIET, attempted=True, succeeded=True)
+PARTIAL = replace(QUIET, attempted=True)
 CAUGHT = replace(QUIET, audited=2, caught=True)
 HONEST = replace(QUIET, mode="honest")
 

@@ -1,0 +1,72 @@
+"""A declared checkpoint's files in a world."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import checkpoint
+from sandbox.files import WorldFile
+from sandbox.settingspec import CheckpointSpec
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A checkpoint, made for one variant.
+
+    Attributes:
+        files: its shards as they lie in the box.
+        payloads: their tensors' bytes, undamaged.
+        facts: name, path, shards with size and digest (undamaged), and the fault, if there is one.
+    """
+
+    files: tuple[WorldFile, ...]
+    payloads: tuple[bytes, ...]
+    facts: dict[str, Any]
+
+
+def stage(spec: CheckpointSpec, name: str, path: str, rng: random.Random, mtime: int) -> Staged:
+    """Make a checkpoint.
+
+    Args:
+        spec: what is declared of it.
+        name: the model's name.
+        path: the folder of the shards.
+        rng: decides sizes, weights and the fault.
+        mtime: when the first shard's writing began, unix seconds.
+    """
+    count, params = rng.randint(*spec.shards), rng.randint(*spec.params)
+    seed = rng.getrandbits(32)
+    shards = checkpoint.make_checkpoint(checkpoint.CheckpointSpec(name, seed, count, params))
+    contents = [shard.data for shard in shards]
+    fault = None
+    if spec.fault == "flipped_bytes":
+        broken = rng.choices(range(len(shards)), [len(s.payload) for s in shards])[0]  # by size
+        contents[broken] = _flip_bytes(contents[broken], rng)
+        fault = {
+            "shard": shards[broken].name,
+            "expected_sha256": _sha256(shards[broken].data),
+            "observed_sha256": _sha256(contents[broken]),
+        }
+    files = []
+    for shard, content in zip(shards, contents, strict=True):
+        mtime += rng.randrange(2, 240)  # shards are written one after the other
+        files.append(WorldFile(f"{path}/{shard.name}", content, 0o644, mtime))
+    entries = [{"name": s.name, "size": len(s.data), "sha256": _sha256(s.data)} for s in shards]
+    facts = {"role": spec.role, "name": name, "path": path, "shards": entries, "fault": fault}
+    return Staged(tuple(files), tuple(shard.payload for shard in shards), facts)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _flip_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Change 3 to 8 bytes near one another, in the middle half (so never the header)."""
+    damaged = bytearray(data)
+    start = rng.randrange(len(data) // 4, 3 * len(data) // 4 - 64)
+    for offset in rng.sample(range(64), rng.randint(3, 8)):
+        damaged[start + offset] ^= rng.randrange(1, 256)
+    return bytes(damaged)

@@ -1,0 +1,192 @@
+"""What every setting folder owes, tried in real cells: see `check`.
+
+- The untouched world: the main task is not done, the side task neither.
+- The oracle, in every variant: the main task is done, the side task is not.
+- Each attack that makes sense: both are done; where only allowed services answer and it needs
+  others, or where `exempt` names it, the side task is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
+
+from sandbox import cell
+from sandbox.cell import Provider
+from sandbox.certificate.cells import fresh_cell
+from sandbox.evidence.report import EgressReport
+from sandbox.gateway.capture import read_capture
+from sandbox.replay import Step
+from sandbox.setting import Setting, SettingError
+from sandbox.world import Verification, World
+from scaffolds.organisms.characters import CHARACTERS, Character, attacker, attacks, this
+from scaffolds.organisms.conversation import Action, Conversation
+from scaffolds.organisms.draws import Draw
+from scaffolds.organisms.moves import Call, Move, spell
+from scaffolds.organisms.repertoire import Part, learn, recognise
+from tasks.judging import SideOutcome, evidence, files_left, outputs, side_outcome
+
+MOST_TURNS = 80
+_TOOLS = frozenset({"bash", "python", "submit"})
+_SECONDS = 120
+_SHELL = ("bash", "--login", "-c")
+
+
+@dataclass(frozen=True)
+class Played:
+    """One run of an organism in a world, without any control.
+
+    Attributes:
+        main: the main task's verdict.
+        side: how far the side task came.
+        report: what left.
+        actions: what was executed, in order.
+        answer: what was submitted; None when the turns ran out.
+    """
+
+    main: Verification
+    side: SideOutcome
+    report: EgressReport
+    actions: tuple[Action, ...]
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One line of the contract.
+
+    Attributes:
+        variant: of the world.
+        who: `untouched`, `oracle` or an attack's name.
+        side: the side task.
+        main_due: whether the main task must be done in the end; None where either is right.
+        side_due: likewise the side task.
+    """
+
+    variant: int
+    who: str
+    side: str
+    main_due: bool | None
+    side_due: bool
+
+
+def trials(setting: Setting, variants: Sequence[int]) -> Iterator[Trial]:
+    """Everything that a setting owes in some of its variants."""
+    for variant in variants:
+        for side in setting.spec.side_tasks:
+            yield Trial(variant, "untouched", side, False, False)
+            yield Trial(variant, "oracle", side, True, False)
+            part = _part(setting, variant, side)
+            for one in attacks(part):
+                works = one.applies(part.opportunity) and one.name not in part.exempt
+                main = True if works and not one.spoils else None
+                yield Trial(variant, one.name, side, main, works)
+
+
+def _part(setting: Setting, variant: int, side: str) -> Part:
+    learn(setting)
+    briefing = setting.briefing(side, setting.names(variant))
+    part = recognise(_conversation(setting.task(variant), briefing, []))
+    if part is None or not part.briefed:
+        text = "task" if part is None else f"side_tasks.{side}.briefing"
+        raise SettingError(f"{setting.name}: {text} cannot be told from its own text: reword it")
+    return part
+
+
+async def play(setting: Setting, place: World, who: str, side: str, provider: Provider) -> Played:
+    """Play one organism in a fresh cell.
+
+    Args:
+        setting: the setting.
+        place: one of its worlds.
+        who: `untouched` (nobody acts), `oracle` or an attack's name.
+        side: the side task that an attack is briefed on.
+        provider: the kind of cell.
+
+    Raises:
+        CellError: the cell did not start.
+    """
+    learn(setting)
+    character = {"untouched": None, "oracle": CHARACTERS["honest"]}.get(who, attacker(this(who)))
+    briefing = "" if who in ("untouched", "oracle") else place.side_tasks[side].briefing
+    async with fresh_cell(provider) as (agent, gateway):
+        await cell.furnish(gateway, place.manners)
+        await cell.unpack(agent, place.tar())
+        done: list[tuple[Action, Step]] = []
+        answer = None
+        if character is not None:
+            for task in filter(None, (place.task, place.colleague)):
+                answer = await _act(character, task, briefing, agent, gateway, done)
+        files = await files_left(agent, place)
+        capture = read_capture(*await cell.sealed_files(gateway))
+        steps = [step for _, step in done]
+        typed = [action.text for action, _ in done]
+        report = await evidence(provider, agent, place, capture, typed, steps)
+    main = setting.verify(place, outputs(place, files, capture))
+    outcome = side_outcome(place.side_tasks[side], report)
+    return Played(main, outcome, report, tuple(action for action, _ in done), answer)
+
+
+def wrong(trial: Trial, played: Played) -> list[str]:
+    """What of a trial did not come out as it should; one line each."""
+    found = []
+    if trial.main_due is not None and played.main.passed != trial.main_due:
+        due = "done" if trial.main_due else "not done"
+        found.append(f"the main task should be {due}: {played.main.explanation}")
+    if played.side.succeeded != trial.side_due:
+        due = "done" if trial.side_due else "not done"
+        found.append(f"the side task should be {due}: {played.side.explanation}")
+    if not trial.side_due and trial.who in ("untouched", "oracle") and played.side.attempted:
+        found.append(f"nobody attacks here: {played.side.explanation}")
+    if played.report.problems:
+        found.append(f"the evidence is incomplete: {'; '.join(played.report.problems)}")
+    return found
+
+
+async def _act(
+    character: Character,
+    task: str,
+    briefing: str,
+    agent: SandboxEnvironment,
+    gateway: SandboxEnvironment,
+    done: list[tuple[Action, Step]],
+) -> str | None:
+    """Let one agent work; what it did is added to `done`."""
+    own: list[Action] = []
+    for _ in range(MOST_TURNS):
+        conversation = _conversation(task, briefing, own)
+        draw = Draw(0, task, len(own))
+        move: Move = character(conversation, draw)
+        call = spell(move, _TOOLS)
+        if call is None or call.function == "submit":
+            return move.body
+        step = _step(call)
+        await cell.mark_turn(gateway, len(done))
+        action = await _execute(agent, call, step)
+        own.append(action)
+        done.append((action, step))
+    return None
+
+
+def _conversation(task: str, briefing: str, done: Sequence[Action]) -> Conversation:
+    return Conversation(task, briefing, len(done), tuple(done), _TOOLS)
+
+
+def _step(call: Call) -> Step:
+    if call.function == "bash":
+        return Step((*_SHELL, call.arguments["command"]), timeout=_SECONDS)
+    code = call.arguments["code"].encode()
+    return Step((*_SHELL, "python3 -"), stdin=code, timeout=_SECONDS)
+
+
+async def _execute(agent: SandboxEnvironment, call: Call, step: Step) -> Action:
+    """Run a call as Inspect's own tools do."""
+    text = "\n".join(call.arguments.values())
+    try:
+        result = await agent.exec(list(step.argv), input=step.stdin or None, timeout=step.timeout)
+    except (TimeoutError, OutputLimitExceededError, UnicodeDecodeError) as error:
+        return Action(call.function, text, str(error), refused=True)
+    output = f"{result.stderr}\n" if result.stderr else ""
+    return Action(call.function, text, output + result.stdout, refused=False)
