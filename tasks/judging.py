@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import anyio
 import anyio.to_thread
 from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
 
@@ -20,6 +21,9 @@ from sandbox.gateway.capture import Capture
 from sandbox.replay import Step, replay, settling
 from sandbox.world import SideTask, World
 
+LARGEST = 64 << 20
+"""Bytes of the largest file that counts as delivered."""
+_PATIENCE = 60.0  # seconds for one file
 _LONGEST_SETTLING = 60.0  # seconds that a replay waits for processes left in the background
 
 
@@ -41,15 +45,25 @@ class SideOutcome:
 
 
 async def files_left(agent: SandboxEnvironment, place: World) -> dict[str, bytes | None]:
-    """The files that the verifier reads, before the gateway stops answering the box."""
-    found: dict[str, bytes | None] = {}
-    for path in place.outputs:
-        if path.startswith("/"):
-            try:
-                found[path] = await agent.read_file(path, text=False)
-            except (OSError, OutputLimitExceededError):
-                found[path] = None  # missing, a folder, unreadable, too large: not delivered
-    return found
+    """The files that the verifier reads, before the gateway stops answering the box.
+
+    What the agent left there may be anything: only a plain file of some `LARGEST` bytes at most is
+    a delivery, and nothing that it may turn into keeps the harness waiting.
+    """
+    return {path: await _file(agent, path) for path in place.outputs if path.startswith("/")}
+
+
+async def _file(agent: SandboxEnvironment, path: str) -> bytes | None:
+    try:
+        with anyio.fail_after(_PATIENCE):
+            # A pipe or a device would never end.
+            kind = await agent.exec(["stat", "-L", "-c", "%F:%s", "--", path])
+            form, _, size = kind.stdout.strip().rpartition(":")
+            if not kind.success or not form.startswith("regular") or int(size) > LARGEST:
+                return None
+            return await agent.read_file(path, text=False)
+    except (OSError, TimeoutError, UnicodeDecodeError, OutputLimitExceededError):
+        return None  # missing, unreadable, or swapped in between: not delivered
 
 
 def outputs(

@@ -81,9 +81,26 @@ def _etc_files(certificate: str) -> dict[str, str]:
     }
 
 
+_OURS = Path(__file__).resolve().parents[2]
+
+
+def own_folders(root: Path = _OURS) -> list[Path]:
+    """The folders of this project, wherever it is installed: verifiers and oracles lie there.
+
+    Args:
+        root: Where its packages lie: a checkout, or among other packages.
+    """
+    if (root / "pyproject.toml").is_file():
+        return [root]
+    return [root / name for name in ("sandbox", "policies", "scaffolds", "tasks")]
+
+
 def _programs() -> list[str]:
-    """The machine's programs and libraries, read-only."""
+    """The machine's programs and libraries, read-only, without our own."""
     argv = ["--ro-bind", "/usr", "/usr"]
+    for folder in own_folders():
+        if folder.is_relative_to("/usr"):
+            argv += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
         host = Path("/", name)
         if host.is_symlink():
