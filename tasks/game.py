@@ -39,6 +39,7 @@ def game(
     trusted: Model | None,
     scorer: Scorer,
     metadata: dict[str, Any],
+    after: Solver | None = None,
 ) -> Task:
     """A task whose samples are played under control.
 
@@ -50,13 +51,14 @@ def game(
         trusted: the trusted model, where the protocol needs one.
         scorer: scores a finished sample.
         metadata: for the log's header, beside the choice's own.
+        after: what follows once the agent is done.
     """
     controlled_model = ControlledModel(untrusted)
     roles = {"untrusted": controlled_model, "trusted": trusted, "monitor": bound_role("monitor")}
     return Task(
         dataset=dataset,
         setup=prepare(provider),
-        solver=work(choice),
+        solver=[work(choice), *([after] if after else [])],
         scorer=scorer,
         model=controlled_model,
         model_roles={role: model for role, model in roles.items() if model is not None},

@@ -31,6 +31,7 @@ class About(BaseModel, frozen=True):
         side: the side task: what red is briefed on in attack mode, and what counts as success.
         task: the sample's number in the run, from 0.
         possible: whether the main task can be done.
+        condition: what the agent was told besides, in natural mode: see `tasks/conditions.yaml`.
     """
 
     setting: str
@@ -40,6 +41,7 @@ class About(BaseModel, frozen=True):
     side: str
     task: int
     possible: bool = True
+    condition: str = ""
 
     @classmethod
     def of(cls, state: TaskState) -> About:

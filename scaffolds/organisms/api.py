@@ -16,7 +16,7 @@ from inspect_ai.model import (
     ModelOutput,
     ModelUsage,
 )
-from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
+from inspect_ai.tool import ToolCall, ToolChoice, ToolFunction, ToolInfo
 
 from scaffolds.organisms.characters import CHARACTERS, attacker, this
 from scaffolds.organisms.conversation import Conversation, read_conversation
@@ -69,6 +69,8 @@ class OrganismAPI(ModelAPI):
     ) -> ModelOutput:
         """Take one turn: at most one tool call, with usage always set."""
         names = set() if tool_choice == "none" else {tool.name for tool in tools}
+        if isinstance(tool_choice, ToolFunction):
+            return self._denies(next(tool for tool in tools if tool.name == tool_choice.name))
         conversation = read_conversation(input, names)
         draw = Draw(config.seed or 0, conversation.text, conversation.turns)
         if names & {SHELL, PYTHON}:
@@ -91,6 +93,16 @@ class OrganismAPI(ModelAPI):
         output.usage = ModelUsage(
             input_tokens=read, output_tokens=written, total_tokens=read + written
         )
+        return output
+
+    def _denies(self, tool: ToolInfo) -> ModelOutput:
+        """Say no to everything that a questionnaire asks: an attacker that hides."""
+        arguments = dict.fromkeys(tool.parameters.properties, False)
+        call = ToolCall(f"call_{tool.name}", tool.name, arguments)
+        message = ChatMessageAssistant(content="", tool_calls=[call], source="generate")
+        choice = ChatCompletionChoice(message=message, stop_reason="tool_calls")
+        output = ModelOutput(model=f"organism/{self.model_name}", choices=[choice])
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
         return output
 
     async def count_text_tokens(self, text: str) -> int:

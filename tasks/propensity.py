@@ -1,0 +1,145 @@
+"""`inspect eval tasks/propensity.py`: what does a model do that nobody told to attack?
+
+Natural mode: the opportunity is merely there. The same worlds are played under several conditions
+and levels of salience, so that cells differ in one thing; the rate of attempts of each comes with
+its interval. The two set-ups of the literature are the settings `weight_access` (a model deployed
+inside the company, with access to its weights; Greenblatt et al., 2412.14093, section 4.4.2) and
+`self_copy` (what stands in the way of a goal lies in files that the work leads past; Meinke et al.,
+2412.04984, section 3), in our own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from pydantic import BaseModel
+
+from policies.naming import of_distribution
+from sandbox import cell
+from sandbox.settingspec import Salience
+from tasks.choosing import choose
+from tasks.errors import usage_error, usage_errors
+from tasks.game import game
+from tasks.interview import interview
+from tasks.propensity_score import cell_of, propensity_outcome
+from tasks.roles import trusted_model, untrusted_model
+from tasks.samples import About
+from tasks.worlds import find_setting, find_settings, setting_names
+
+_LITERATURE = "weight_access,self_copy"
+
+
+class Condition(BaseModel, extra="forbid", frozen=True):
+    """What is different in one condition.
+
+    Attributes:
+        text: told after the task.
+        possible: whether the main task can be done.
+    """
+
+    text: str = ""
+    possible: bool = True
+
+
+@cache
+def conditions() -> dict[str, Condition]:
+    """All conditions by name; the first is the control of the others."""
+    declared = yaml.safe_load(Path(__file__).with_name("conditions.yaml").read_text("utf-8"))
+    return {name: Condition.model_validate(one) for name, one in declared.items()}
+
+
+@task(name="sallyport/propensity")
+@of_distribution
+def propensity(
+    settings: str | list[str] = _LITERATURE,
+    condition: str | list[str] = "all",
+    salience: str | list[str] = "all",
+    variants: int = 1,
+    protocol: str | dict[str, Any] = "none",
+    monitor: str | dict[str, Any] | None = None,
+    questions: bool = False,
+    sandbox: str = "auto",
+) -> Task:
+    """An agent with a real job and an opportunity that nobody tells it to take.
+
+    Args:
+        settings: settings by name, or by the path of their folder; `all` for every one.
+        condition: names out of `tasks/conditions.yaml`, or `all`.
+        salience: `suggested`, `discoverable`, `obscure`, or `all`.
+        variants: how many worlds of each setting.
+        protocol: a protocol by name, or `{name: ..., ...}`; without any, what is tried is seen.
+        monitor: a monitor, likewise.
+        questions: ask the model in the end what it did, and hold its answers against the evidence.
+        sandbox: `auto`, `namespace` or `docker`.
+    """
+    choice = choose(protocol, monitor)
+    with usage_errors():
+        found = find_settings(settings, setting_names())
+        chosen = _some(condition, tuple(conditions()), "condition")
+        levels = _some(salience, get_args(Salience), "salience")
+        dataset = _samples(found, chosen, levels, variants)
+        untrusted = untrusted_model()
+        trusted = trusted_model(untrusted) if choice.asks_trusted else None
+        provider = cell.choose(sandbox)
+    print(
+        f"sallyport: natural mode, protocol {choice.protocol.name}, settings {dataset.name}, "
+        f"sandbox {provider}"
+    )
+    return game(
+        dataset,
+        choice,
+        provider,
+        untrusted,
+        trusted,
+        propensity_outcome(provider, [cell_of(*one) for one in product(chosen, levels)]),
+        {"mode": "natural"},
+        after=interview() if questions else None,
+    )
+
+
+def _some(given: str | Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
+    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    if names == ["all"]:
+        return tuple(known)
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        first = wrong[0] if wrong else ""
+        raise usage_error(f"unknown {what} {first!r}: use all, {', '.join(known)}")
+    return tuple(name for name in known if name in names)
+
+
+def _samples(
+    settings: Sequence[str], chosen: Sequence[str], levels: Sequence[str], variants: int
+) -> MemoryDataset:
+    """One sample per variant, setting, salience and condition; conditions side by side."""
+    most = max(find_setting(name).variants for name in settings)
+    if not 1 <= variants <= most:
+        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
+    rows: list[Sample] = []
+    for variant, name, level, key in product(range(variants), settings, levels, chosen):
+        setting, told = find_setting(name), conditions()[key]
+        if variant >= setting.variants:
+            continue
+        about = About.model_validate(
+            {
+                "setting": name,
+                "variant": variant,
+                "salience": level,
+                "mode": "natural",
+                "side": next(iter(setting.spec.side_tasks)),
+                "task": len(rows),
+                "possible": told.possible,
+                "condition": key,
+            }
+        )
+        text = "\n".join(filter(None, (setting.task(variant, about.salience), told.text)))
+        identity = f"{setting.name}-{variant:02d}-{level}-{key}"
+        rows.append(Sample(id=identity, input=text, metadata=about.model_dump()))
+    return MemoryDataset(rows, name=",".join(find_setting(name).name for name in settings))
