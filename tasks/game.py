@@ -22,6 +22,7 @@ from policies.live import ControlledModel
 from policies.turn import Auditor, Proposal
 from sandbox import cell
 from scaffolds.attack.plain import plain
+from scaffolds.colleagues import colleagues
 from scaffolds.controlled import controlled
 from tasks.choosing import Choice
 from tasks.containment import require_closed_cell
@@ -104,7 +105,9 @@ def work(choice: Choice) -> Solver:
             task=about.task,
             on_turn=_note_turn,
         )
-        return await as_solver(controlled(control))(state, generate)
+        colleague = about.world().colleague
+        scaffold = colleagues(colleague) if colleague else None
+        return await as_solver(controlled(control, scaffold))(state, generate)
 
     return solve
 
