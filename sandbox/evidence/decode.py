@@ -11,7 +11,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import zstandard
 
@@ -232,19 +232,22 @@ def containers(data: bytes, budget: Budget) -> Iterator[Blob]:
         at = read.end if read.whole else start + 1
 
 
-def inflate(data: bytes, start: int, budget: Budget) -> tuple[bytes, int, bool]:
-    """One zlib stream.
+def inflate(
+    data: bytes, start: int, budget: Budget, kind: Literal["zlib", "gzip"] = "zlib"
+) -> tuple[bytes, int, bool]:
+    """One zlib stream or gzip member.
 
     Args:
         data: A buffer.
         start: Where in it the stream begins.
         budget: Pays for the output.
+        kind: Which of the two.
 
     Returns:
         What it decodes to, up to any damage; where it ends; whether it ended properly.
     """
     parts: list[bytes] = []
-    read = _member("zlib", data, start, budget, parts)
+    read = _member(kind, data, start, budget, parts)
     return b"".join(parts), read.end, read.whole
 
 

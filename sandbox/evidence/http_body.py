@@ -27,15 +27,19 @@ class Request:
         target: Request target as sent.
         headers: Names in lower case and values, in order.
         chunk: What completed its head.
+        method: Request method as sent.
         body: The body, its transfer coding undone; what came of it if it was cut short.
         marks: What each part of the body came in.
+        whole: Whether it came to its end.
     """
 
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     chunk: Chunk
+    method: bytes
     body: bytearray = field(default_factory=bytearray)
     marks: list[tuple[int, Chunk]] = field(default_factory=list)
+    whole: bool = False
 
     def header(self, name: bytes) -> bytes:
         """Value of the first header of a name in lower case; empty when there is none."""
@@ -66,7 +70,8 @@ def requests(chunks: Sequence[Chunk]) -> tuple[list[Request], bool]:
             while True:
                 event = connection.next_event()
                 if isinstance(event, h11.Request):
-                    found.append(Request(event.target, tuple(event.headers), chunk))
+                    headers = tuple(event.headers)
+                    found.append(Request(event.target, headers, chunk, event.method))
                 elif isinstance(event, h11.Data):
                     found[-1].marks.append((len(found[-1].body), chunk))
                     found[-1].body += event.data
@@ -78,7 +83,7 @@ def requests(chunks: Sequence[Chunk]) -> tuple[list[Request], bool]:
                         return found, not connection.trailing_data[0]
                     connection.start_next_cycle()
                 elif isinstance(event, h11.EndOfMessage):
-                    continue
+                    found[-1].whole = True
                 else:
                     break
     except h11.RemoteProtocolError:
