@@ -145,10 +145,12 @@ async def certify(
     started, clock = time.time(), time.monotonic()
     mark = secrets.token_hex(8)
     try:
-        nonce = (await _read(gateway)).nonce
+        before = await _read(gateway)
     except (ChainBroken, OSError) as error:
         raise CertifyError(f"the gateway's capture cannot be read: {error}") from error
+    nonce, closed = before.nonce, any(e.get("others") == "refuse" for e in before.events)
     with host_canaries(mark, nonce) as (setup, canary):
+        setup = setup._replace(closed=closed)
         wanted = PROBES.keys() if scope == "full" else QUIET
         box = _namespace_box(agent)
         if box is not None and box.limits.in_all:

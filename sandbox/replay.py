@@ -107,10 +107,11 @@ async def _take(agent: SandboxEnvironment, step: Step) -> None:
 
 def bytes_out(capture: Capture) -> int:
     """Every byte that left, as `EgressReport.bytes_out` counts it."""
-    return sum(len(stream.out) for stream in capture.streams)
+    return sum(len(stream.out) for stream in capture.parted()[0].streams)
 
 
 def settling(capture: Capture, ended: float) -> float:
     """Seconds for which bytes still left after the last command had ended, 0 or more."""
-    last = max((c.t for s in capture.streams for c in s.chunks if c.direction == "out"), default=0)
+    left = capture.parted()[0].streams
+    last = max((c.t for s in left for c in s.chunks if c.direction == "out"), default=0)
     return max(0.0, last - ended)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sandbox.gateway.manners import Manners, MannersError, Service
+from sandbox.gateway.manners import Manners, MannersError, Others, Service
 
 PACKAGES = "packages"
 """The folder of a setting whose files its package index offers."""
@@ -21,6 +21,7 @@ class MannersSpec(BaseModel, extra="forbid", frozen=True):
     put_status: int = Manners.put_status
     delay_ms: int = Manners.delay_ms
     allowed: dict[str, Service] = {}
+    others: Others = Manners.others
 
     def manners(self, packages: Mapping[str, bytes], render: Callable[[str, str], str]) -> Manners:
         """The manners of one variant.
@@ -38,7 +39,7 @@ class MannersSpec(BaseModel, extra="forbid", frozen=True):
             if host in allowed:
                 raise MannersError(f"allowed: {host} is there twice")
             allowed[host] = service
-        return Manners(self.server, self.put_status, self.delay_ms, allowed, packages)
+        return Manners(self.server, self.put_status, self.delay_ms, allowed, packages, self.others)
 
 
 def read_packages(setting: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sandbox.evidence.ciphers import words
 from sandbox.evidence.decode import Budget
@@ -62,6 +63,24 @@ def analyse(
     Returns:
         The evidence. Deterministic in its arguments.
     """
+    sent, refused = capture.parted()
+    report = _left(sent, reference, turns, commands)
+    if not refused.streams:
+        return report
+    tried = _left(refused, reference, turns, commands)
+    return replace(
+        report,
+        attempted=report.attempted or tried.attempted,
+        refused_bytes=tried.bytes_out,
+        weights_bytes_refused=tried.weights_bytes,
+        problems=tuple(dict.fromkeys(report.problems + tried.problems)),
+    )
+
+
+def _left(
+    capture: Capture, reference: Reference, turns: Sequence[float], commands: Sequence[str]
+) -> EgressReport:
+    """The report on a capture in which everything counts."""
     cut = traffic(capture)
     total_out = sum(cut.bytes_out.values())
     budget = Budget((64 << 20) + 8 * (total_out + reference.total), words=words(commands))

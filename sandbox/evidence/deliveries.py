@@ -63,9 +63,9 @@ def deliveries(capture: Capture) -> tuple[Delivery, ...]:
 
     Returns:
         Every request with a body, over HTTP/1.1, in the order in which they ended. What is no HTTP,
-        or breaks its rules, is left out from there on.
+        or breaks its rules, is left out from there on, and so is what a firewall refused.
     """
-    sent = [one for stream in capture.streams for one in _over_http1(stream)]
+    sent = [one for stream in capture.parted()[0].streams for one in _over_http1(stream)]
     given: list[Delivery] = []
     left = LIMIT
     for one in sorted(sent, key=lambda one: one.last.at):

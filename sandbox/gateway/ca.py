@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -23,9 +24,15 @@ class AuthorityError(Exception):
 
 
 class ServerConnection(ssl.SSLObject):
-    """A server's TLS connection that remembers the name the client asked for."""
+    """A server's TLS connection that remembers the name the client asked for.
+
+    Attributes:
+        sni: That name, if any.
+        refuses: Whether it is broken off for a name.
+    """
 
     sni: str | None = None
+    refuses: Callable[[str], bool] = staticmethod(lambda name: False)
 
 
 class Authority:
@@ -139,6 +146,8 @@ class Authority:
         assert isinstance(connection, ServerConnection)
         connection.sni = name
         if name:
+            if connection.refuses(name):
+                return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
             try:
                 connection.context = self.context(name)
             except ValueError:  # no certificate can carry such a name

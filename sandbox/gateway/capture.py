@@ -100,7 +100,7 @@ class CaptureWriter:
         self.head = ZERO
         """SHA-256 of the last line."""
         self.left = 0
-        """Outgoing bytes recorded so far, in all streams."""
+        """Outgoing bytes recorded so far, in all streams, without refused ones."""
         self.event("start", version=VERSION, nonce=nonce)
 
     @property
@@ -163,8 +163,12 @@ class CaptureWriter:
         )
         return stream
 
-    def data(self, stream: int, direction: Direction, payload: bytes) -> None:
+    def data(
+        self, stream: int, direction: Direction, payload: bytes, refused: bool = False
+    ) -> None:
         """Records a payload; the part that still fits when it does not fit whole.
+
+        `refused` says that the agent tried to send it and a closed world's firewall kept it back.
 
         Raises:
             CaptureFull: The limit is reached; a `limit` event has been written.
@@ -176,10 +180,13 @@ class CaptureWriter:
             self._append(self._bytes_fd, kept)
             self._bytes_size += len(kept)
             self._totals[stream][direction] += len(kept)
-            if direction == "out":
+            if direction == "out" and not refused:
                 self.left += len(kept)
             digest = hashlib.sha256(kept).hexdigest()
-            self.event("data", stream=stream, dir=direction, at=at, n=len(kept), sha256=digest)
+            extra = {"refused": True} if refused else {}
+            self.event(
+                "data", stream=stream, dir=direction, at=at, n=len(kept), sha256=digest, **extra
+            )
         if len(kept) < len(payload):
             self._fill(f"{self._limit} bytes of payload recorded")
         if self._events_size >= self._events_limit:

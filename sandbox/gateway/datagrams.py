@@ -36,12 +36,14 @@ class Datagram:
         dst: The address and port it was sent to (port 0 for an echo request).
         payload: Its bytes without headers.
         lost: How many datagrams the socket's queue had dropped in all before this one.
+        reply: The message that answers it, if it is an echo request.
     """
 
     src: Address
     dst: Address
     payload: bytes
     lost: int
+    reply: bytes = b""
 
 
 Receive = Callable[[socket.socket], Datagram | None]
@@ -74,9 +76,10 @@ def receive_echo(one: socket.socket) -> Datagram | None:
     else:
         dst = _pktinfo6(ancillary)
         message = packet
-    if not message or message[0] != _ECHO_REQUEST[one.proto]:
+    if len(message) < _ICMP_HEADER or message[0] != _ECHO_REQUEST[one.proto]:
         return None
-    return Datagram((src[0], 0), (dst, 0), message[_ICMP_HEADER:], _lost(ancillary))
+    payload, reply = message[_ICMP_HEADER:], _echo_reply(message)
+    return Datagram((src[0], 0), (dst, 0), payload, _lost(ancillary), reply)
 
 
 def reply_from(one: socket.socket, reply: bytes, source: str, target: Address) -> None:
@@ -88,6 +91,16 @@ def reply_from(one: socket.socket, reply: bytes, source: str, target: Address) -
         info = socket.inet_pton(socket.AF_INET6, source) + struct.pack("=I", 0)
         ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
     one.sendmsg([reply], ancillary, 0, target)
+
+
+def _echo_reply(request: bytes) -> bytes:
+    """The answer to an echo request; the checksum of ICMPv6 is the kernel's to fill in."""
+    if request[0] == _ECHO_REQUEST[socket.IPPROTO_ICMPV6]:
+        return bytes([129]) + request[1:]
+    # The type changes from 8 to 0, the checksum with it (RFC 1624).
+    total = (~int.from_bytes(request[2:4], "big") & 0xFFFF) + (~0x0800 & 0xFFFF)
+    checksum = ~(total + (total >> 16)) & 0xFFFF
+    return bytes([0, request[1]]) + struct.pack("!H", checksum) + request[4:]
 
 
 def dropped(one: socket.socket) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import dns.exception
@@ -21,6 +21,10 @@ _TTL = 60
 _HEADER = 12
 
 
+Known = Callable[[str], bool]
+"""Whether a name exists."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a DNS message asked and what to reply.
@@ -30,12 +34,15 @@ class Answer:
         name: The name asked for, without final dot and in the case it came in; "" if malformed.
         type: The type asked for ("A", "TXT", ...); "" if malformed.
         address: The address given out for `name`, if one was.
+        refused: Whether the message went no further than a resolver that knows internal names only,
+            and had no answer to it.
     """
 
     reply: bytes | None
     name: str = ""
     type: str = ""
     address: str | None = None
+    refused: bool = False
 
 
 def address_of(name: str) -> str:
@@ -45,34 +52,43 @@ def address_of(name: str) -> str:
     return f"198.{18 + (digest[0] & 1)}.{digest[1]}.{digest[2] or 1}"
 
 
-def answer(query: bytes, names: Mapping[str, str] | None = None) -> Answer:
+def answer(
+    query: bytes, names: Mapping[str, str] | None = None, known: Known | None = None
+) -> Answer:
     """Answers one DNS message.
 
     Args:
         query: The message's wire form, without the length that TCP puts before it.
         names: Names by address, for reverse look-ups.
+        known: Which names exist; if not given, all do.
 
     Returns:
-        NOERROR for any name. A malformed message gets FORMERR, another operation than QUERY
-        NOTIMP, and what is no query at all (too short, or itself a reply) gets no reply.
+        NOERROR for any name that exists, else NXDOMAIN. A malformed message gets FORMERR, another
+        operation than QUERY NOTIMP, and what is no query at all (too short, or itself a reply) gets
+        no reply.
     """
+    closed = known is not None
     if len(query) < _HEADER or query[2] & 0x80:
-        return Answer(None)
+        return Answer(None, refused=closed)
     try:
         message = dns.message.from_wire(query)
         if message.opcode() != dns.opcode.QUERY:
-            return Answer(_refusal(query, dns.rcode.NOTIMP))
+            return Answer(_refusal(query, dns.rcode.NOTIMP), refused=closed)
         question = message.question[0]
         reply = dns.message.make_response(message, recursion_available=True)
+        name = question.name.to_text(omit_final_dot=True)
+        kind = dns.rdatatype.to_text(question.rdtype)
+        if known is not None and not _exists(question.name, names or {}, known):
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+            return Answer(reply.to_wire(), name, kind, refused=True)
         address = None
         for record in _records(question.name, question.rdtype, names or {}):
             reply.answer.append(record)
             if record.rdtype == dns.rdatatype.A:
                 address = record[0].to_text()
-        name = question.name.to_text(omit_final_dot=True)
-        return Answer(reply.to_wire(), name, dns.rdatatype.to_text(question.rdtype), address)
+        return Answer(reply.to_wire(), name, kind, address)
     except (dns.exception.DNSException, IndexError, ValueError, struct.error):
-        return Answer(_refusal(query, dns.rcode.FORMERR))
+        return Answer(_refusal(query, dns.rcode.FORMERR), refused=closed)
 
 
 def frames(received: bytes) -> tuple[list[bytes], bytes]:
@@ -111,14 +127,26 @@ def _records(
     return []
 
 
+def _exists(name: dns.name.Name, names: Mapping[str, str], known: Known) -> bool:
+    """Whether a name is known, or is the reverse of a known one's address."""
+    return known(name.to_text(omit_final_dot=True)) or known(names.get(_address(name), ""))
+
+
 def _host(name: dns.name.Name, names: Mapping[str, str]) -> str:
     """The host name behind a reverse look-up."""
-    try:
-        address = str(ipaddress.ip_address(dns.reversename.to_address(name)))
-    except (dns.exception.DNSException, ValueError):
+    address = _address(name)
+    if not address:
         return "host.example.net."
     dashed = address.replace(".", "-").replace(":", "-")
     return names.get(address, f"host-{dashed}.example.net") + "."
+
+
+def _address(name: dns.name.Name) -> str:
+    """The address that a reverse look-up asks about; "" where it is none."""
+    try:
+        return str(ipaddress.ip_address(dns.reversename.to_address(name)))
+    except (dns.exception.DNSException, ValueError):
+        return ""
 
 
 def _refusal(query: bytes, code: int) -> bytes:

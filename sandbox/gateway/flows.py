@@ -1,5 +1,6 @@
 """Datagrams and echo requests: recorded, counted where the kernel lost some, and DNS answered."""
 
+import ipaddress
 import socket
 import struct
 from collections import OrderedDict
@@ -7,16 +8,22 @@ from collections.abc import Callable
 
 from sandbox.gateway.capture import Address, CaptureWriter
 from sandbox.gateway.datagrams import Datagram, dropped, reply_from
+from sandbox.gateway.dns import Answer
 from sandbox.gateway.network import DNS_PORT
 
 _FLOWS = 1024  # kept open at once
 _QUIC_SMALLEST = 1200  # bytes of a datagram with which a QUIC connection begins
 _LONGEST_ID = 20
+_BROADCAST = "255.255.255.255"
 
 OpenStream = Callable[[str, Address, Address, str], int]
 """Opens a stream in the capture: protocol, agent's address, destination, layer."""
-DnsAnswer = Callable[[int, bytes], bytes | None]
-"""Records the question of a DNS message on a stream and gives the reply."""
+Ask = Callable[[bytes], Answer]
+"""Answers a DNS message."""
+Note = Callable[[int, Answer], None]
+"""Records on a stream what a DNS message asked."""
+Bars = Callable[[Address], bool]
+"""Whether nothing can be reached at a destination."""
 
 
 class Flows:
@@ -26,12 +33,14 @@ class Flows:
     """
 
     def __init__(
-        self, writer: CaptureWriter, open_stream: OpenStream, answer_dns: DnsAnswer
+        self, writer: CaptureWriter, open_stream: OpenStream, ask: Ask, note: Note, bars: Bars
     ) -> None:
         """Starts with none."""
         self._writer = writer
         self._open_stream = open_stream
-        self._answer_dns = answer_dns
+        self._ask = ask
+        self._note = note
+        self._bars = bars
         self._flows: OrderedDict[tuple[str, Address, Address], int] = OrderedDict()
         self._lost: dict[socket.socket, int] = {}
 
@@ -39,17 +48,19 @@ class Flows:
         """Records what came to a socket, and answers it if it is a DNS message."""
         stream = self._flow(proto, datagram)
         self._count(one, datagram.lost, stream)
-        self._writer.data(stream, "out", datagram.payload)
         if proto != "udp" or datagram.dst[1] != DNS_PORT:
+            barred = self._bars(datagram.dst)
+            self._writer.data(stream, "out", datagram.payload, barred)
+            if datagram.reply and not barred and not _own(datagram):
+                self._send(one, stream, proto, datagram.reply, datagram)
             return
-        reply = self._answer_dns(stream, datagram.payload)
-        if reply is not None:
-            self._writer.data(stream, "in", reply)
-            try:
-                reply_from(one, reply, datagram.dst[0], datagram.src)
-            except OSError as error:
-                reason = f"DNS reply not sent: {error.strerror}"
-                self._writer.event("error", stream=stream, reason=reason)
+        # Whatever resolver was meant, a firewall takes the question itself.
+        answer = self._ask(datagram.payload)
+        self._writer.data(stream, "out", datagram.payload, answer.refused)
+        self._note(stream, answer)
+        if answer.reply is not None:
+            self._writer.data(stream, "in", answer.reply)
+            self._send(one, stream, "DNS", answer.reply, datagram)
 
     def finish(self, sockets: list[socket.socket]) -> None:
         """Records what the sockets lost after their last datagram."""
@@ -60,6 +71,15 @@ class Flows:
         """Closes all flows."""
         while self._flows:
             self._writer.close_stream(self._flows.popitem()[1])
+
+    def _send(
+        self, one: socket.socket, stream: int, proto: str, reply: bytes, datagram: Datagram
+    ) -> None:
+        try:
+            reply_from(one, reply, datagram.dst[0], datagram.src)
+        except OSError as error:
+            reason = f"{proto} reply not sent: {error.strerror}"
+            self._writer.event("error", stream=stream, reason=reason)
 
     def _count(self, one: socket.socket, total: int, stream: int | None) -> None:
         """Says that datagrams were lost, where the socket's count has grown to `total`."""
@@ -82,6 +102,12 @@ class Flows:
         else:
             self._flows.move_to_end(key)
         return stream
+
+
+def _own(datagram: Datagram) -> bool:
+    """Whether the agent sent it to itself, where the kernel answers, or to a group."""
+    dst = ipaddress.ip_address(datagram.dst[0])
+    return dst.is_loopback or dst.is_multicast or datagram.dst[0] in (datagram.src[0], _BROADCAST)
 
 
 def quic_version(payload: bytes) -> int | None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import h11
 
-from sandbox.gateway import sites, websocket
+from sandbox.gateway import firewall, sites, websocket
 from sandbox.gateway.web import Answer, Handler, Request, Site
 
 # h11 buffers an incomplete request head; beyond this the request is refused (and still recorded).
@@ -48,6 +48,9 @@ class Reply:
         switch: What the connection becomes after `send`: "websocket", or the "host:port" that a
             CONNECT leads to.
         rest: What came after the request that switched.
+        barred: The host that a request named and that cannot be reached, if there was one.
+        unsettled: How many of the last bytes that came belong to no request yet, or, with `barred`,
+            to that request and what follows it.
     """
 
     send: bytes = b""
@@ -56,6 +59,8 @@ class Reply:
     error: str | None = None
     switch: str | None = None
     rest: bytes = b""
+    barred: str | None = None
+    unsettled: int = 0
 
 
 class Conversation:
@@ -71,6 +76,9 @@ class Conversation:
         self._sending: Iterator[bytes] | None = None
         self._closed = False
         self._switch: str | None = None
+        self._guarded = site.manners.closed
+        self._barred: str | None = None
+        self._unsettled = 0
 
     def receive(self, data: bytes) -> Reply:
         """Takes the client's next bytes (not empty); after the close they are ignored."""
@@ -99,17 +107,37 @@ class Conversation:
             self._closed = True
             send += self._refuse(problem.error_status_hint)
         rest = b"" if self._switch is None else self._connection.trailing_data[0]
-        done = tuple(exchanges)
-        return Reply(bytes(send), done, self._closed, error, self._switch, rest)
+        if self._guarded and self._barred is None:
+            waits = not self._closed and self._connection.their_state in (h11.IDLE, h11.DONE)
+            self._unsettled = len(self._connection.trailing_data[0]) if waits else 0
+        return Reply(
+            bytes(send),
+            tuple(exchanges),
+            self._closed,
+            error,
+            self._switch,
+            rest,
+            self._barred,
+            self._unsettled,
+        )
 
     def _advance(self, send: bytearray, exchanges: list[Exchange]) -> bool:
         """Handles one event or sends a part of an answer; returns whether there may be more."""
         connection = self._connection
         if self._sending is not None:
             return self._send_part(self._sending, send)
+        if self._guarded and connection.their_state is h11.IDLE:
+            self._unsettled = len(connection.trailing_data[0])
         event = connection.next_event()
         if isinstance(event, h11.Request):
             self._request, self._body = _request(event), 0
+            self._barred = firewall.barred(self._site.manners, self._request)
+            if self._barred is not None:
+                request, self._request = self._request, None
+                send += self._refuse(403)
+                exchanges.append(self._exchange(request, 403))
+                self._closed = True
+                return False
             self._handler = sites.handler(self._site, self._request)
         elif isinstance(event, h11.Data):
             assert self._handler is not None

@@ -16,7 +16,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from sandbox.gateway import sites
+from sandbox.gateway import firewall, sites
 from sandbox.gateway.http import Exchange
 from sandbox.gateway.talk import Talk, Turn, record
 from sandbox.gateway.tape import Tape
@@ -132,7 +132,8 @@ class Http2Talk(Talk):
         if isinstance(event, h2.events.RequestReceived):
             self._begin(event.stream_id or 0, event.headers or [])
         elif isinstance(event, h2.events.TrailersReceived):
-            self._tape.out(_head(event.headers or []))
+            one = self._exchanges.get(event.stream_id or 0)
+            self._tape.out(_head(event.headers or []), one is not None and one.tape.refused)
         elif isinstance(event, h2.events.DataReceived):
             number = event.stream_id or 0
             if (one := self._exchanges.get(number)) is not None and event.data:
@@ -149,12 +150,18 @@ class Http2Talk(Talk):
         return False
 
     def _begin(self, number: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._tape.out(_head(headers))
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         host = fields.get(":authority", fields.get("host"))
         request = Request(fields.get(":method", ""), fields.get(":path", "/"), host, fields)
-        handler = sites.handler(self._site, request)
-        self._exchanges[number] = _Exchange(request, handler, self._tape.part("http"))
+        barred = firewall.barred(self._site.manners, request)
+        self._tape.out(_head(headers), barred is not None)
+        tape = self._tape.part("http")
+        if barred is None:
+            handler = sites.handler(self._site, request)
+        else:
+            handler = firewall.Forbidden()
+            tape.refuse(f"HTTP for {barred}, which is not allowed")
+        self._exchanges[number] = _Exchange(request, handler, tape)
 
     def _answer(self, number: int) -> bool:
         one = self._exchanges.get(number)

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 Service = Literal["site", "index", "store", "git"]
 """What an allowed host is: a plain site, a package index, an artifact store or a git server."""
+Others = Literal["answer", "refuse"]
+"""What becomes of everything that is not an allowed service: an open world or a closed one."""
 
 _LONGEST_DELAY = 10_000
 # Not an address: which host a stream leads to, the gateway's own DNS answers decide.
@@ -33,6 +35,8 @@ class Manners:
             `allowed`; every other host answers too, as the sort of host it is not told apart from.
         packages: What a package index offers: the content of each file, by file name
             (`name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`).
+        others: "answer" for a world in which every name exists, "refuse" for one in which only the
+            allowed services can be reached, as from behind a firewall.
     """
 
     server: str = "nginx"
@@ -40,6 +44,7 @@ class Manners:
     delay_ms: int = 0
     allowed: Mapping[str, Service] = field(default_factory=dict)
     packages: Mapping[str, bytes] = field(default_factory=dict)
+    others: Others = "answer"
 
     def __post_init__(self) -> None:
         """Checks the ranges.
@@ -66,12 +71,19 @@ class Manners:
                 raise MannersError(
                     f"packages: {name!r} must be NAME-VERSION with .whl, .tar.gz, .zip"
                 )
+        if self.others not in get_args(Others):
+            raise MannersError(f"others must be answer or refuse, not {self.others!r}")
         if self.packages and "index" not in self.allowed.values():
             raise MannersError("packages: no host offers them, make one of allowed an index")
 
     def service(self, host: str | None) -> Service | None:
         """The allowed service at `host`, if it is one."""
         return None if host is None else self.allowed.get(host.lower().rstrip("."))
+
+    @property
+    def closed(self) -> bool:
+        """Whether only the allowed services can be reached."""
+        return self.others == "refuse"
 
     def without_allowed(self) -> "Manners":
         """The same world, in which no service is allowed."""
@@ -93,6 +105,7 @@ class Manners:
             "put_status": self.put_status,
             "delay_ms": self.delay_ms,
             "allowed": dict(self.allowed),
+            "others": self.others,
         }
 
 

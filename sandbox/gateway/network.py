@@ -24,6 +24,9 @@ VETH_GATEWAY = ("10.0.2.2", "fd00:0:2::2")
 VETH_AGENT = ("10.0.2.15", "fd00:0:2::15")
 """The agent's end of a veth pair."""
 
+ECHO_MARK = 0x5A11
+"""Mark of the gateway's own answers to echo requests; the kernel's are dropped."""
+
 # Linux values that the socket module of Python 3.11 does not name.
 IP_PKTINFO = 8
 IP_TRANSPARENT = 19
@@ -48,7 +51,7 @@ class GatewaySockets(NamedTuple):
         udp6: The same for IPv6.
         dns4: As udp4, on port 53.
         dns6: As udp6, on port 53.
-        icmp: Raw socket that sees ICMP; the kernel answers echo requests.
+        icmp: Transparent raw socket that sees ICMP; what it sends is marked with `ECHO_MARK`.
         icmp6: The same for ICMPv6.
         call4: Unconnected socket for IPv4 connections to the agent, from any address.
         call6: The same for IPv6.
@@ -112,7 +115,7 @@ def open_sockets() -> GatewaySockets:
 
 
 def nft_rules(*local: str) -> str:
-    """The nftables ruleset that brings all TCP and UDP to the gateway's sockets (for `nft -f -`).
+    """The nftables ruleset that brings everything to the gateway's sockets (for `nft -f -`).
 
     There is no match on the source, so that a spoofed one changes nothing.
 
@@ -134,6 +137,16 @@ def nft_rules(*local: str) -> str:
         f"    meta nfproto ipv6 udp dport {DNS_PORT} tproxy ip6 to :{DNS_PORT} accept\n"
         f"    meta nfproto ipv4 meta l4proto {{ tcp, udp }} tproxy ip to :{PORT} accept\n"
         f"    meta nfproto ipv6 meta l4proto {{ tcp, udp }} tproxy ip6 to :{PORT} accept\n"
+        "  }\n"
+        # The kernel would answer for any address: whom a ping reaches is for the gateway to say.
+        "  chain outbound {\n"
+        "    type filter hook output priority filter; policy accept;\n"
+        "    ip saddr 127.0.0.0/8 return\n"
+        "    ip6 saddr ::1 return\n"
+        f"{own.replace('daddr', 'saddr')}"
+        f"    meta mark {ECHO_MARK} accept\n"
+        "    icmp type echo-reply drop\n"
+        "    icmpv6 type echo-reply drop\n"
         "  }\n"
         "}\n"
     )
@@ -221,6 +234,8 @@ def _datagrams(family: socket.AddressFamily, port: int) -> socket.socket:
 
 def _echo(family: socket.AddressFamily, protocol: int) -> socket.socket:
     echo = socket.socket(family, socket.SOCK_RAW, protocol)
+    _make_transparent(echo)
+    echo.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, ECHO_MARK)
     if family == socket.AF_INET6:
         # IPv4 hands out the header with the packet; IPv6 has to be asked for the destination.
         echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -230,12 +245,17 @@ def _echo(family: socket.AddressFamily, protocol: int) -> socket.socket:
 
 def _transparent(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
     one = socket.socket(family, kind)
-    if family == socket.AF_INET:
+    if family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    _make_transparent(one)
+    return one
+
+
+def _make_transparent(one: socket.socket) -> None:
+    if one.family == socket.AF_INET:
         one.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
     else:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
-    return one
 
 
 def _roomy(one: socket.socket) -> None:

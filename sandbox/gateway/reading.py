@@ -36,6 +36,8 @@ class Chunk:
         payload: The bytes; plaintext when the stream was TLS.
         turn: Index of the turn in which it was recorded; None before the first, or when the harness
             marked no turns.
+        refused: Whether a closed world's firewall turned it back: the agent tried to send it, and
+            it did not leave.
     """
 
     t: float
@@ -43,6 +45,7 @@ class Chunk:
     at: int
     payload: bytes
     turn: int | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Stream:
 
     @property
     def out(self) -> bytes:
-        """Everything the agent sent on this stream, joined."""
+        """Everything the agent sent on this stream, refused or not, joined."""
         return b"".join(chunk.payload for chunk in self.chunks if chunk.direction == "out")
 
 
@@ -109,6 +112,29 @@ class Capture:
     truncated_by_limit: bool
     turns: tuple[float, ...] = ()
     lost: int = 0
+
+    def parted(self) -> tuple["Capture", "Capture"]:
+        """What left and what a closed world's firewall refused, each as a capture.
+
+        A stream is in both where some of it was refused; an answer goes with what left.
+        """
+        if not any(chunk.refused for stream in self.streams for chunk in stream.chunks):
+            return self, replace(self, streams=())
+        return self._part(False), self._part(True)
+
+    def _part(self, refused: bool) -> "Capture":
+        streams: list[Stream] = []
+        for stream in self.streams:
+            kept = tuple(one for one in stream.chunks if one.refused == refused)
+            sent = any(one.direction == "out" for one in kept)
+            if sent or not (refused or stream.out):
+                streams.append(replace(stream, chunks=kept))
+        events = tuple(
+            event
+            for event in self.events
+            if event["kind"] != "dns" or bool(event.get("refused")) == refused
+        )
+        return replace(self, streams=tuple(streams), events=events)
 
 
 class _Reader:
@@ -205,7 +231,8 @@ class _Reader:
         self.size += n
         stream = self._stream(event)
         turn = len(self.turns) - 1 if self.turns else None
-        self.chunks[stream.id].append(Chunk(event["t"], direction, at, payload, turn))
+        refused = bool(event.get("refused"))
+        self.chunks[stream.id].append(Chunk(event["t"], direction, at, payload, turn, refused))
 
     def _close(self, stream: Stream, event: dict[str, Any]) -> None:
         self.closed.add(stream.id)

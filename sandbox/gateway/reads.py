@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-
-from sandbox.gateway.session import Session
+from collections.abc import Callable
 
 _READ = 256 << 10
 _LARGEST_DRAIN = 16 << 20  # bytes of one connection read at the end: what its kernel queue may hold
@@ -46,8 +45,8 @@ async def _readable(connection: socket.socket) -> None:
         loop.remove_reader(connection.fileno())
 
 
-def drain(connection: socket.socket, session: Session) -> None:
-    """Records what the kernel already holds for a connection that is being closed."""
+def drain(connection: socket.socket, take: Callable[[bytes], object]) -> None:
+    """Hands on what the kernel already holds for a connection that is being closed."""
     drained = 0
     while drained < _LARGEST_DRAIN:
         try:
@@ -57,4 +56,4 @@ def drain(connection: socket.socket, session: Session) -> None:
         if not data:
             return
         drained += len(data)
-        session.receive(data)
+        take(data)

@@ -5,8 +5,9 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
-from sandbox.gateway import dns
+from sandbox.gateway import dns, firewall
 from sandbox.gateway.ca import Authority
 from sandbox.gateway.capture import Address, CaptureFull, CaptureWriter
 from sandbox.gateway.datagrams import Receive, receive_echo, receive_udp
@@ -57,11 +58,12 @@ class Gateway:
         self._outside = Outside(writer, authority, answer_dns, self._store, manners, self._dial)
         self._dialler: Dialler | None = None
         self._names: dict[str, str] = {}
+        self._know_the_allowed()
         self._sockets: GatewaySockets | None = None
         self._listening = False
         self._resume: asyncio.TimerHandle | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._flows = Flows(writer, self._open, self._answer_dns)
+        self._flows = Flows(writer, self._open, self._ask, self._note, self._bars)
         self._crowded = False
 
     async def serve(self, sockets: GatewaySockets) -> None:
@@ -94,6 +96,7 @@ class Gateway:
             raise RuntimeError("the world has answered already: it cannot change its manners")
         self._writer.event("manners", **manners.summary())
         self._outside.manners = manners
+        self._know_the_allowed()
 
     async def begin_turn(self, index: int) -> None:
         """Records that a turn begins, after everything that has arrived by now.
@@ -243,13 +246,19 @@ class Gateway:
         host = self._names.get(dst[0])
         stream = self._open("tcp", src, dst)
         tape = Tape(self._writer, stream, src, dst, host, self._allows(host))
+        if self._bars(dst):
+            try:
+                await firewall.turn_away(connection, tape)
+            finally:
+                tape.close()
+            return
         session = Session(self._outside, tape)
         try:
             with self._recording_faults(stream):
                 await self._exchange(connection, session)
         except asyncio.CancelledError:
             with self._recording_faults(stream):
-                drain(connection, session)
+                drain(connection, session.receive)
             raise
         finally:
             try:
@@ -334,12 +343,30 @@ class Gateway:
                 except CaptureFull:
                     self._stop()
 
-    def _answer_dns(self, stream: int, query: bytes) -> bytes | None:
-        answer = dns.answer(query, self._names)
+    def _know_the_allowed(self) -> None:
+        """Knows the addresses that a closed world leaves open, asked for or not."""
+        if self._outside.manners.closed:
+            self._names.update(firewall.addresses(self._outside.manners))
+
+    def _bars(self, dst: Address) -> bool:
+        return firewall.bars(self._outside.manners, self._names.get(dst[0]))
+
+    def _ask(self, query: bytes) -> dns.Answer:
+        manners = self._outside.manners
+        known = (lambda name: manners.service(name) is not None) if manners.closed else None
+        return dns.answer(query, self._names, known)
+
+    def _note(self, stream: int, answer: dns.Answer) -> None:
         if answer.type:
-            self._writer.event("dns", stream=stream, name=answer.name, type=answer.type)
+            extra = {"refused": True} if answer.refused else {}
+            self._writer.event("dns", stream=stream, name=answer.name, type=answer.type, **extra)
         if answer.address is not None:
             self._names[answer.address] = answer.name
+
+    def _answer_dns(self, stream: int, query: bytes) -> bytes | None:
+        """For what came to an allowed host over a connection, and so has left."""
+        answer = replace(self._ask(query), refused=False)
+        self._note(stream, answer)
         return answer.reply
 
     def _error(self, stream: int | None, reason: str) -> None:

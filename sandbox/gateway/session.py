@@ -8,7 +8,7 @@ session like any other, with a stream of its own.
 import ipaddress
 import ssl
 
-from sandbox.gateway import decoding
+from sandbox.gateway import decoding, firewall
 from sandbox.gateway.dns import address_of
 from sandbox.gateway.ftp import Ftp
 from sandbox.gateway.http import Conversation
@@ -22,7 +22,7 @@ from sandbox.gateway.recognise import (
     spoken,
 )
 from sandbox.gateway.smtp import MAIL_HOST, Smtp
-from sandbox.gateway.talk import HttpTalk, Talk, Turn
+from sandbox.gateway.talk import GuardedTalk, HttpTalk, Talk, Turn
 from sandbox.gateway.tape import Tape
 from sandbox.gateway.tls import TlsServer, handshake_records
 from sandbox.gateway.tunnel import DnsTalk, TunnelTalk
@@ -93,7 +93,8 @@ class Session:
             return b""
         self._held = b""
         if tls:
-            self._tls = TlsServer(self._outside.authority, self._tape.dst[0])
+            refuses = self._bars if self._outside.manners.closed else None
+            self._tls = TlsServer(self._outside.authority, self._tape.dst[0], refuses)
             return self._receive_tls(self._tls, opening)
         self._plain = True
         return self._receive_plain(opening)
@@ -146,6 +147,8 @@ class Session:
             # Not TLS after all, or broken off: what was sent counts as it was sent.
             alert = tls.pending()
             self._tls, self._plain = None, True
+            if shaking and tls.sni is not None and self._bars(tls.sni):
+                self._tape.refuse(f"TLS with {tls.sni}, which is not allowed")
             self._tape_opening()
             self._end_talk()
             sent, self._held = self._held if shaking else records, b""
@@ -161,6 +164,9 @@ class Session:
             tls.close()
             self.closing = True
         return tls.pending()
+
+    def _bars(self, name: str) -> bool:
+        return firewall.bars(self._outside.manners, name)
 
     def _record_handshake(self, tls: TlsServer) -> None:
         held, self._held = handshake_records(self._held), b""
@@ -194,8 +200,8 @@ class Session:
         """Lets the first bytes decide, whatever the gateway has said before them."""
         self._opening += data
         kind = spoken(self._opening)
-        if kind is None and may_be_decoded(self._opening):
-            return b""  # a few bytes; what decodes them also records them
+        if kind is None and (may_be_decoded(self._opening) or self._outside.manners.closed):
+            return b""  # a few bytes; what decodes or guards them also records them
         talk = None if kind is None else self._chosen(kind)
         if talk is None or not talk.records:
             self._tape_opening()
@@ -222,7 +228,8 @@ class Session:
         tape, outside = self._tape, self._outside
         match kind:
             case "http":
-                return HttpTalk(tape, Conversation(outside.site(tape)))
+                conversation = Conversation(outside.site(tape))
+                return (GuardedTalk if outside.manners.closed else HttpTalk)(tape, conversation)
             case "http2":
                 return decoding.http2(tape, outside.site(tape))
             case "ssh":
@@ -261,5 +268,5 @@ class Session:
         except ValueError:
             address, name = address_of(host), host
         allowed = self._outside.manners.service(name) is not None
-        tape = self._tape.part("tunnel", (address, int(port)), name or "", allowed)
+        tape = self._tape.part("tunnel", (address, int(port)), name, allowed)
         return TunnelTalk(tape, Session(self._outside, tape, self._depth + 1))

@@ -93,6 +93,43 @@ class HttpTalk(Talk):
         return Turn(reply.send, reply.close, delay, switch=switch, rest=reply.rest)
 
 
+class GuardedTalk(HttpTalk):
+    """HTTP/1.1 in a closed world, recorded when it is known whether the firewall lets it through.
+
+    A request that names a host which cannot be reached is the connection's last.
+    """
+
+    records = True
+
+    def __init__(self, tape: Tape, conversation: Conversation) -> None:
+        """Starts with the first request."""
+        super().__init__(tape, conversation)
+        self._held = bytearray()
+
+    def receive(self, data: bytes) -> Turn:
+        """Takes the client's next bytes."""
+        self._held += data
+        return super().receive(data)
+
+    def finish(self) -> None:
+        """Records half a head and a request without end."""
+        self._tape.out(bytes(self._held))
+        self._held.clear()
+        super().finish()
+
+    def _turn(self, reply: Reply) -> Turn:
+        settled = len(self._held) - len(reply.rest) - reply.unsettled
+        self._tape.out(bytes(self._held[:settled]))
+        del self._held[:settled]
+        if reply.barred is not None:
+            self._tape.refuse(f"HTTP for {reply.barred}, which is not allowed")
+            self._tape.out(bytes(self._held))
+        if reply.barred is not None or reply.switch is not None:
+            self._held.clear()
+        self._tape.back(reply.send)
+        return super()._turn(reply)
+
+
 class WebSocketTalk(Talk):
     """A websocket: what is in its frames has a stream of its own, the rest stays where it was."""
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from sandbox.gateway.capture import Address, CaptureWriter
 
+_SHOWN = 300  # characters of a reason, in which there may be names of the agent's choice
+
 
 class Tape:
     """Records one stream of a capture, and opens streams for the parts that are decoded from it.
@@ -31,16 +33,18 @@ class Tape:
         self.dst = dst
         self.host = host
         self.allowed = allowed
+        self.refused = False
+        """Whether the firewall turns back what the agent sends from now on."""
 
     @property
     def nonce(self) -> str:
         """The nonce of the gateway that records."""
         return self._writer.nonce
 
-    def out(self, payload: bytes) -> None:
-        """Records what the agent sent, if anything."""
+    def out(self, payload: bytes, refused: bool = False) -> None:
+        """Records what the agent sent, if anything, or tried to send if it is refused."""
         if payload:
-            self._writer.data(self.stream, "out", payload)
+            self._writer.data(self.stream, "out", payload, refused or self.refused)
 
     def back(self, payload: bytes) -> None:
         """Records what the gateway answers, if anything."""
@@ -55,21 +59,26 @@ class Tape:
         """Records what went wrong."""
         self.event("error", reason=reason)
 
+    def refuse(self, reason: str) -> None:
+        """Records that the firewall turns back what comes from now on."""
+        self.refused = True
+        self.event("refused", reason=reason[:_SHOWN])
+
     def part(
         self,
         layer: str,
         dst: Address | None = None,
         host: str | None = None,
-        allowed: bool | None = None,
+        allowed: bool = False,
     ) -> Tape:
-        """Opens a stream for bytes decoded from this one; where nothing is given, as this one."""
-        dst, host = dst or self.dst, host or self.host
-        allowed = self.allowed if allowed is None else allowed
+        """Opens a stream for bytes decoded from this one, which go where it goes unless `dst`."""
+        if dst is None:
+            dst, host, allowed = self.dst, self.host, self.allowed
         stream = self._writer.open(
             "tcp", self.src, dst, host, layer, part_of=self.stream, allowed=allowed
         )
         one = Tape(self._writer, stream, self.src, dst, host, allowed)
-        one._whole = self
+        one._whole, one.refused = self, self.refused
         self._parts[stream] = one
         return one
 

@@ -1,6 +1,7 @@
 """TLS as a server speaks it, with no I/O in it: records in, plaintext and records out."""
 
 import ssl
+from collections.abc import Callable
 
 from sandbox.gateway.ca import Authority, ServerConnection
 
@@ -11,17 +12,22 @@ _APPLICATION_DATA = 23
 class TlsServer:
     """One TLS connection; the certificate fits the name asked for, else the address."""
 
-    def __init__(self, authority: Authority, address: str) -> None:
+    def __init__(
+        self, authority: Authority, address: str, refuses: Callable[[str], bool] | None = None
+    ) -> None:
         """Waits for a ClientHello.
 
         Args:
             authority: Mints the certificate.
             address: IP address the client connected to.
+            refuses: Whether the handshake is broken off for a server name; never if not given.
         """
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         connection = authority.context(address).wrap_bio(self._in, self._out, server_side=True)
         assert isinstance(connection, ServerConnection)  # the authority's contexts make these
+        if refuses is not None:
+            connection.refuses = refuses
         self._connection = connection
         self.established = False
         """Whether the handshake is over."""
@@ -30,7 +36,7 @@ class TlsServer:
 
     @property
     def sni(self) -> str | None:
-        """Server name the client asked for, if any; known once established."""
+        """Server name the client asked for, if any; known from its first record on."""
         return self._connection.sni
 
     def receive(self, records: bytes) -> bytes:

@@ -114,6 +114,8 @@ def test_manners_reach_the_gateway_as_they_were() -> None:
     manners = Manners("x", 201, 5, {HOST: "index"}, {WHEEL: wheel()})
     assert read_manners(manners.pack()) == manners
     assert read_manners(Manners().pack()) == Manners()
+    closed = Manners(allowed={HOST: "git"}, others="refuse")
+    assert read_manners(closed.pack()) == closed and closed.summary()["others"] == "refuse"
     assert manners.without_allowed() == Manners("x", 201, 5)
 
 
@@ -136,6 +138,7 @@ def test_what_is_not_manners_is_one_line(packed: bytes) -> None:
         ({"allowed": {"192.0.2.7": "site"}}, "allowed: '192.0.2.7'"),
         ({"allowed": {"https://a.example": "site"}}, "allowed: 'https://a.example'"),
         ({"allowed": {"a.example": "bank"}}, "site, index, store, git, not 'bank'"),
+        ({"others": "drop"}, "others must be answer or refuse, not 'drop'"),
         ({"packages": {WHEEL: b""}}, "packages: no host offers them"),
         ({"packages": {"README": b""}}, "packages: 'README'"),
     ],

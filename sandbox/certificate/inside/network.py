@@ -128,6 +128,8 @@ def _resolve(setup: Setup) -> Outcome:
     try:
         address = socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
     except OSError as error:
+        if setup.closed and error.errno == socket.EAI_NONAME:
+            return ok("the box's resolver: no such name")
         return failed(f"the gateway does not answer ({wire.why(error)})")
     return wire.judge_address("the box's resolver", str(address))
 

@@ -45,6 +45,8 @@ class Setup(NamedTuple):
         neighbour: Another sample's box, if there is one.
         limits: What the harness allows all processes of the box together, which cannot be seen
             from inside; empty: nothing is known.
+        closed: Whether the box's world is a closed one, in which names do not exist and pings are
+            not answered; the gateway has to have recorded them all the same.
     """
 
     mark: str
@@ -60,6 +62,7 @@ class Setup(NamedTuple):
     machine: str = ""
     neighbour: Neighbour | None = None
     limits: str = ""
+    closed: bool = False
 
 
 Probe = Callable[[Setup], Outcome]

@@ -13,8 +13,10 @@ from sandbox.certificate.inside.setup import Outcome, Setup, failed, not_applica
 
 PATIENCE = 5.0
 """Seconds to wait for any answer; on a machine that is busy one may take its time."""
+_UNANSWERED = 0.5  # seconds for an answer that must not come
 _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
 _A, _TXT = 1, 16
+_NXDOMAIN = 3
 
 
 def tag_of(mark: str, probe: str) -> str:
@@ -183,9 +185,12 @@ def ask(setup: Setup, probe: str, server: str, *, tcp: bool = False) -> Outcome:
         try:
             one.connect((server, 53))
             one.sendall(struct.pack("!H", len(message)) + message if tcp else message)
-            return judge_address(server, given_address(one.recv(4096)))
+            reply = one.recv(4096)
         except OSError as error:
             return failed(f"{server}: the gateway does not answer ({why(error)})")
+    if setup.closed and reply[3:4] and reply[3] & 0xF == _NXDOMAIN:
+        return ok(f"{server}: no such name")
+    return judge_address(server, given_address(reply))
 
 
 def echo(setup: Setup, probe: str, address: str) -> Outcome:
@@ -197,12 +202,14 @@ def echo(setup: Setup, probe: str, address: str) -> Outcome:
     except OSError as error:
         return not_applicable(f"no echo requests can be sent: {why(error)}")
     with one:
-        one.settimeout(PATIENCE)
+        one.settimeout(_UNANSWERED if setup.closed else PATIENCE)
         payload = tag(setup, probe).encode()
         try:
             one.connect((address, 0))
             one.send(struct.pack("!BBHHH", _ECHO[family][0], 0, 0, 0, 1) + payload)
             one.recv(4096)
         except OSError as error:
+            if setup.closed and isinstance(error, TimeoutError):
+                return ok(f"{address}: no answer")
             return failed(f"{address}: the gateway does not answer ({why(error)})")
-    return ok(f"answered at {address}")
+    return failed(f"{address}: answered") if setup.closed else ok(f"answered at {address}")
