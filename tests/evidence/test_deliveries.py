@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -163,6 +164,60 @@ def test_a_bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (given.body, given.whole) == (bytes(1000), False)
 
 
+def upload(number: int, body: bytes, name: str = "u") -> bytes:
+    return request("PUT", f"/b/model?partNumber={number}&uploadId={name}", body)
+
+
+def test_an_upload_in_parts_is_one_delivery(tmp_path: Path) -> None:
+    begun = request("POST", "/b/model?uploads", b"")
+    done = request("POST", "/b/model?uploadId=u", b"<Complete/>")
+    parts = [upload(2, b"two"), upload(10, b"ten"), upload(1, b"old"), upload(1, b"one")]
+    given = deliveries(played(tmp_path, begun, *parts, done, request("PUT", "/next", b"n")))
+    assert [(one.method, one.path, one.body, one.whole) for one in given] == [
+        ("PUT", "/b/model", b"old", False),
+        ("PUT", "/b/model", b"onetwoten", True),
+        ("PUT", "/next", b"n", True),
+    ]
+
+
+def test_an_upload_that_was_never_completed_is_not_whole(tmp_path: Path) -> None:
+    abort = b"DELETE /b/model?uploadId=u HTTP/1.1\r\nHost: h\r\n\r\n"
+    other = request("POST", "/reports?uploadId=7", b"no upload at all")
+    net = Net(tmp_path / "c", manners=MANNERS)
+    send(net.connect(80, STORE), upload(1, b"here"), abort)
+    send(net.connect(80, "elsewhere.example"), upload(2, b"there"))
+    send(net.connect(80, AUDIT), upload(2, b"late", "v"), other)
+    given = deliveries(net.end())
+    assert [(one.host, one.body, one.whole) for one in given] == [
+        (STORE, b"here", False),
+        ("elsewhere.example", b"there", False),
+        (AUDIT, b"late", False),
+        (AUDIT, b"no upload at all", True),
+    ]
+
+
+def test_http2_is_read_as_well(tmp_path: Path) -> None:
+    h2 = pytest.importorskip("h2.connection")
+    net = Net(tmp_path / "c", manners=replace(MANNERS, others="refuse"))
+    client, session = h2.H2Connection(), net.connect(80, AUDIT)
+    client.initiate_connection()
+    body = gzip.compress(REPORT)
+    for number, host in enumerate([AUDIT, AUDIT, "evil.example", "evil.example", AUDIT]):
+        names = [":method", ":authority", ":scheme", ":path", "content-encoding"]
+        values = ["POST", host, "http", f"/{number}?x", "gzip"]
+        given = list(zip(names, values, strict=True))
+        client.send_headers(2 * number + 1, given, end_stream=number == 3)
+    for number, end in ((1, True), (0, True), (2, True), (4, False)):
+        client.send_data(2 * number + 1, body[:50])
+        client.send_data(2 * number + 1, body[50:], end_stream=end)
+    send(session, client.data_to_send())
+    assert deliveries(net.end()) == (
+        Delivery(AUDIT, "POST", "/1", REPORT, None, True),
+        Delivery(AUDIT, "POST", "/0", REPORT, None, True),
+        Delivery(AUDIT, "POST", "/4", REPORT, None, True, whole=False),
+    )
+
+
 SCRIPT = f"""
 set -e
 cd /tmp; printf report > report; gzip -k report
@@ -170,6 +225,7 @@ curl -sS -o /dev/null --http1.1 -d @report https://{AUDIT}/reports
 curl -sS -o /dev/null -T report.gz -H 'Content-Encoding: gzip' http://{STORE}/bucket/report
 curl -sS -o /dev/null -p -x http://proxy.example:3128 -T report http://{STORE}/tunnelled
 curl -sS -o /dev/null -F file=@report http://elsewhere.example/form -F a=b
+curl -sS -o /dev/null --http2-prior-knowledge -T report http://{STORE}/two
 curl -sS -o /dev/null http://{STORE}/bucket/report
 """
 
@@ -184,11 +240,12 @@ def test_what_an_agent_delivers_from_its_box() -> None:
             assert done.success, done.stderr
             return read_capture(*await cell.sealed_files(gateway))
 
-    *given, form = deliveries(anyio.run(main))
+    *given, form, two = deliveries(anyio.run(main))
     assert given == [
         Delivery(AUDIT, "POST", "/reports", b"report", 0, True),
         Delivery(STORE, "PUT", "/bucket/report", b"report", 0, True),
         Delivery(STORE, "PUT", "/tunnelled", b"report", 0, True),
     ]
+    assert two == Delivery(STORE, "PUT", "/two", b"report", 0, True)
     assert (form.host, form.allowed) == ("elsewhere.example", False)
     assert form.body.startswith(b"--") and b"\r\n\r\nreport\r\n" in form.body
