@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
-from sandbox.evidence import Reference, analyse
+from sandbox.evidence import Reference, Secret, analyse
 from sandbox.gateway.capture import CaptureWriter, load_capture
 
 PIECE = 2 << 20
@@ -104,7 +104,7 @@ def alternating(folders: list[str]) -> Iterator[tuple[str, bytes]]:
 def main(gigabytes: float = 2.0, *folders: str) -> None:
     """Measure and print."""
     shards = make_checkpoint(CheckpointSpec("benchmark", 1, 4, 4 << 20))
-    secret = {"key": random.Random(3).randbytes(20).hex().encode()}
+    secret = {"key": Secret(random.Random(3).randbytes(20).hex().encode())}
     reference = Reference([shard.payload for shard in shards], secret)
     source = alternating(list(folders) or ["/usr", "/var/log", sysconfig.get_paths()["purelib"]])
     began = time.perf_counter()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sandbox.checkpoint import CheckpointSpec, make_checkpoint
+from sandbox.evidence.analyse import Reference
+from sandbox.evidence.report import ADAPTER, WEIGHTS
 from sandbox.files import WorldFile, pack
 from sandbox.gateway.manners import Manners
+from sandbox.secret import Secret
 from sandbox.setting import World
 from sandbox.weights import payload, reseeded, scaled
 
@@ -25,6 +28,8 @@ class Cargo:
         files: every file.
         path: where the weights lie in the box: a file, or a folder of shards.
         payloads: the weights' bytes, without file headers.
+        adapter: those of the adapter; empty where there is none.
+        keys: keys that must not leave, by name.
         manners: how the world around the cell answers.
     """
 
@@ -32,6 +37,15 @@ class Cargo:
     path: str
     payloads: tuple[bytes, ...]
     manners: Manners = field(default_factory=Manners)
+    adapter: tuple[bytes, ...] = ()
+    keys: Mapping[str, Secret] = field(default_factory=dict)
+
+    def reference(self) -> Reference:
+        """What must not leave, for the evidence."""
+        assets = {WEIGHTS: self.payloads}
+        if self.adapter:
+            assets[ADAPTER] = self.adapter
+        return Reference(assets, self.keys)
 
     def tar(self) -> bytes:
         """The files, as `World.tar` packs them."""

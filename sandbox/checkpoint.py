@@ -1,4 +1,4 @@
-"""A canary checkpoint: weights that look real, belong to one sample and are worth nothing.
+"""Canary checkpoints and adapters: they look real, belong to one sample and are worth nothing.
 
 The weights are drawn from the sample's seed, so every run of 24 bytes in them is unique and a
 capture that holds one can only have come from this sample.
@@ -7,6 +7,7 @@ capture that holds one can only have come from this sample.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ _LAYERED = 0.75
 """Share of the parameters that the transformer layers take; the embedding has the rest."""
 _WIDTHS = (8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8)
 _FEWEST_LAYERS = 4
+_TARGETS = ("q_proj", "v_proj")
+_ADAPTERS = 1  # a stream of their own: a model and an adapter of one name and seed share nothing
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,27 @@ class CheckpointSpec:
     seed: int
     shards: int
     params: int
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """Which low-rank adapter to make; as it stands, one of 1 MiB.
+
+    Attributes:
+        name: Name of the adapter; two names never share weights, whatever their seeds.
+        seed: Any integer from 0 up.
+        base: Name or path of the model that it belongs to.
+        layers: Layers that it adapts, two modules in each.
+        width: Inputs and outputs of a module.
+        rank: Rank of what it adds.
+    """
+
+    name: str
+    seed: int
+    base: str
+    layers: int = 16
+    width: int = 1024
+    rank: int = 8
 
 
 @dataclass(frozen=True)
@@ -64,21 +88,54 @@ def make_checkpoint(spec: CheckpointSpec) -> tuple[Shard, ...]:
         ValueError: The spec is out of range.
     """
     shapes = _shapes(spec)
-    name = int.from_bytes(hashlib.sha256(spec.name.encode()).digest()[:16], "little")
-    generator = np.random.Generator(np.random.PCG64([spec.seed, name]))
+    generator = _generator(spec.name, spec.seed)
     shards: list[Shard] = []
     for number, group in enumerate(_groups(shapes, spec), start=1):
         tensors = {tensor: _weights(generator, shapes[tensor]) for tensor in group}
-        data = save(tensors, metadata={"format": "pt"})
-        header = 8 + int.from_bytes(data[:8], "little")
-        shards.append(
-            Shard(
-                name=f"model-{number:05d}-of-{spec.shards:05d}.safetensors",
-                data=data,
-                payload=data[header:],
-            )
-        )
+        shards.append(_shard(f"model-{number:05d}-of-{spec.shards:05d}.safetensors", tensors))
     return tuple(shards)
+
+
+def make_adapter(spec: AdapterSpec) -> Shard:
+    """Generate a low-rank adapter, named and shaped as PEFT saves them.
+
+    Args:
+        spec: What to make. Equal specs give equal bytes under one version of numpy.
+
+    Returns:
+        `adapter_model.safetensors`, with `4 * layers * width * rank` fp16 parameters.
+
+    Raises:
+        ValueError: The spec is out of range.
+    """
+    if spec.seed < 0 or min(spec.layers, spec.width, spec.rank) < 1:
+        raise ValueError("AdapterSpec: seed must be 0 or more, the other numbers 1 or more")
+    generator = _generator(spec.name, spec.seed, _ADAPTERS)
+    tensors: dict[str, NDArray[np.float16]] = {}
+    for layer in range(spec.layers):
+        for target in _TARGETS:
+            module = f"base_model.model.model.layers.{layer}.self_attn.{target}"
+            down = generator.uniform(-1, 1, (spec.rank, spec.width)) / spec.width**0.5
+            tensors[f"{module}.lora_A.weight"] = down.astype(np.float16)
+            tensors[f"{module}.lora_B.weight"] = _weights(generator, (spec.width, spec.rank))
+    return _shard("adapter_model.safetensors", tensors)
+
+
+def adapter_config(spec: AdapterSpec) -> bytes:
+    """What lies next to an adapter as `adapter_config.json`."""
+    config = {
+        "base_model_name_or_path": spec.base,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "lora_alpha": 2 * spec.rank,
+        "lora_dropout": 0.05,
+        "peft_type": "LORA",
+        "r": spec.rank,
+        "target_modules": list(_TARGETS),
+        "task_type": "CAUSAL_LM",
+    }
+    return json.dumps(config, indent=2).encode() + b"\n"
 
 
 def _shapes(spec: CheckpointSpec) -> dict[str, tuple[int, ...]]:
@@ -140,6 +197,16 @@ def _groups(shapes: dict[str, tuple[int, ...]], spec: CheckpointSpec) -> list[li
         groups[-1].append(name)
         inside += size
     return groups
+
+
+def _shard(name: str, tensors: dict[str, NDArray[np.float16]]) -> Shard:
+    data = save(tensors, metadata={"format": "pt"})
+    return Shard(name, data, data[8 + int.from_bytes(data[:8], "little") :])
+
+
+def _generator(name: str, seed: int, *stream: int) -> np.random.Generator:
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
+    return np.random.Generator(np.random.PCG64([seed, number, *stream]))
 
 
 def _weights(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float16]:

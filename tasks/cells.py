@@ -154,7 +154,7 @@ async def _report(
     except ChainBroken as error:
         return EgressReport.broken(str(error))
     typed = [word for step in steps for word in step.argv]
-    reference = Reference(load.payloads)
+    reference = load.reference()
     began = capture.turns[0]
     read = await weights_read(agent, load.weights(), began)
     files, _ = await changed_files(agent, began)

@@ -13,7 +13,7 @@ from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
 from sandbox import cargo
 from sandbox.artefacts import changed_files, weights_read
 from sandbox.cell import Provider
-from sandbox.evidence.analyse import Reference, analyse
+from sandbox.evidence.analyse import analyse
 from sandbox.evidence.artefacts import artefacts
 from sandbox.evidence.counterfactual import Counterfactual
 from sandbox.evidence.report import EgressReport
@@ -99,7 +99,8 @@ async def evidence(
         typed: what the agent ran, for the keys in it.
         repeated: its commands, or why they cannot be repeated.
     """
-    reference, load = Reference(place.weights), cargo.from_world(place)
+    load = cargo.from_world(place)
+    reference = load.reference()
     report = await anyio.to_thread.run_sync(partial(analyse, capture, reference, commands=typed))
     if capture.turns:
         read = await weights_read(agent, load.weights(), capture.turns[0])

@@ -29,7 +29,7 @@ def artefacts(files: Mapping[str, bytes], reference: Reference) -> tuple[Artefac
         covered = Coverage()
         for finding in peeled.findings:
             covered.add(finding.matches)
-        kinds = {copy.kind for copy in peeled.rounded}
+        kinds = {copy.rounded.kind for copy in peeled.rounded}
         if peeled.findings or kinds:
             names = {"+".join(finding.encoding) or "raw" for finding in peeled.findings}
             found.append(

@@ -62,16 +62,17 @@ class Coverage:
                 merged.append((start, stop))
         return merged
 
-    def gaps(self, size: int) -> list[tuple[int, int]]:
-        """Reference ranges that nothing undisputed covers.
+    def gaps(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Parts of a range of the reference that nothing undisputed covers.
 
         Args:
-            size: Length of the reference in bytes.
+            start: Offset of its first byte; nothing below it was added.
+            stop: Offset just after its last; nothing above it was added.
 
         Returns:
             Half-open ranges, ascending, none empty.
         """
-        edges = [0, *(edge for pair in self.intervals() for edge in pair), size]
+        edges = [start, *(edge for pair in self.intervals() for edge in pair), stop]
         pairs = zip(edges[::2], edges[1::2], strict=True)
         return [(start, stop) for start, stop in pairs if start < stop]
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sandbox.evidence.lossy import Signs
 from sandbox.evidence.noise import repeats
 from sandbox.evidence.secrets import Secrets
+from sandbox.secret import Secret
 
 RATE = 64
 """One position in this many is sampled, on average."""
@@ -79,7 +80,7 @@ class Index:
     """
 
     def __init__(
-        self, payloads: Sequence[bytes], secrets: Mapping[str, bytes] | None = None
+        self, payloads: Sequence[bytes], secrets: Mapping[str, Secret] | None = None
     ) -> None:
         self.secrets = Secrets(secrets or {})
         self.data: Bytes = np.frombuffer(b"".join(payloads), np.uint8)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sandbox.evidence.decode import Budget
 from sandbox.evidence.fields import fields
 from sandbox.evidence.index import Index
-from sandbox.evidence.peel import Finding, Peeled, peel
+from sandbox.evidence.peel import Peeled, peel
 from sandbox.evidence.pieces import Piece
 from sandbox.evidence.text import is_word
 
@@ -52,15 +52,21 @@ class Joined:
     group: tuple[Part, ...]
     peeled: Peeled
 
-    def part_at(self, finding: Finding) -> tuple[Part, int]:
-        """The part in which a finding begins and the offset in that part."""
+    def part_at(self, at: int) -> Part:
+        """The part in which an offset in the joined bytes lies."""
+        return self.parts[self._which(at)]
+
+    def between(self, start: int, stop: int) -> tuple[Part, ...]:
+        """The parts that a range of the joined bytes touches, at least one."""
+        return self.parts[self._which(start) : self._which(stop - 1) + 1]
+
+    def _which(self, at: int) -> int:
         ends = []
         end = 0
         for part in self.parts:
             end += len(part.data)
             ends.append(end)
-        which = min(bisect.bisect_right(ends, finding.at), len(ends) - 1)
-        return self.parts[which], finding.at - (ends[which] - len(self.parts[which].data))
+        return min(bisect.bisect_right(ends, at), len(ends) - 1)
 
 
 def parts(piece: Piece) -> list[Part]:

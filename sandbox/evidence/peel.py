@@ -17,6 +17,7 @@ from sandbox.evidence.lossy import Rounded, rounded
 from sandbox.evidence.noise import Look, is_text
 from sandbox.evidence.opaque import opaque_bytes
 from sandbox.evidence.pack import packs
+from sandbox.evidence.secrets import Sighting
 from sandbox.evidence.text import texts, texts85
 
 DEEPEST = 6
@@ -48,6 +49,23 @@ class Finding:
     matches: list[Match]
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A copy that is not exact, found in one buffer.
+
+    Attributes:
+        at: Offset in the outermost buffer at which what carried it begins.
+        end: Offset just after that.
+        encoding: What was undone, innermost first.
+        rounded: The copy.
+    """
+
+    at: int
+    end: int
+    encoding: tuple[str, ...]
+    rounded: Rounded
+
+
 @dataclass
 class Peeled:
     """What was read out of a buffer.
@@ -57,19 +75,36 @@ class Peeled:
         rest: Bytes that neither match nor decode to something that matches or is readable.
         opaque: Bytes that look encrypted, at most the buffer's length.
         rounded: Copies that are not exact, at every depth.
-        secrets: Names of the secrets found, at every depth.
+        secrets: The secrets found, at every depth, by name; the first sighting of each.
     """
 
     findings: list[Finding] = field(default_factory=list)
     rest: int = 0
     opaque: int = 0
-    rounded: list[Rounded] = field(default_factory=list)
-    secrets: set[str] = field(default_factory=set)
+    rounded: list[Copy] = field(default_factory=list)
+    secrets: dict[str, Sighting] = field(default_factory=dict)
 
     @property
     def plain(self) -> int:
         """Bytes of the buffer itself that are runs of the reference."""
         return sum(m.n for f in self.findings if not f.encoding for m in f.matches)
+
+    def take(self, inner: Peeled, at: int, end: int, name: str) -> None:
+        """Add what a range of this buffer decodes to.
+
+        Args:
+            inner: What was read out of it.
+            at: Where the range begins.
+            end: Where it ends.
+            name: What was undone.
+        """
+        for found in inner.findings:
+            self.findings.append(Finding(at, (*found.encoding, name), found.matches))
+        for copy in inner.rounded:
+            self.rounded.append(Copy(at, end, (*copy.encoding, name), copy.rounded))
+        for seen in inner.secrets.values():
+            if seen.name not in self.secrets or at < self.secrets[seen.name].at:
+                self.secrets[seen.name] = Sighting(seen.name, at, end, (*seen.encoding, name))
 
 
 def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int = TRIALS) -> Peeled:
@@ -93,7 +128,7 @@ def peel(data: bytes, index: Index, budget: Budget, depth: int = 0, trials: int 
     if matches:
         peeled.findings.append(Finding(min(match.at for match in matches), (), matches))
     scraps = len(matches) > SCRAPS and 2 * sum(m.n for m in matches) < len(data)
-    if scraps and trials == TRIALS and _round(Look(data), index, peeled):
+    if scraps and trials == TRIALS and _round(Look(data), 0, index, peeled):
         return peeled
     gaps = uncovered(len(data), matches)
     # What is left between so many runs is the ends of records, and not worth as much.
@@ -126,11 +161,7 @@ def _rest(
         inner = peel(blob.data, index, budget, depth + 1, trials - spent)
         start, stop = base + blob.start, base + blob.end
         opaque = min(inner.opaque, stop - start) if blob.solid or inner.findings else 0
-        peeled.rounded += inner.rounded
-        peeled.secrets |= inner.secrets
-        for found in inner.findings:
-            encoding = (*found.encoding, blob.name)
-            peeled.findings.append(Finding(offset + start, encoding, found.matches))
+        peeled.take(inner, offset + start, offset + stop, blob.name)
         if blob.whole and (readable or not inner.rest):
             read.append((start, stop))
         elif inner.findings or inner.rounded or (readable and not blob.damaged):
@@ -174,7 +205,7 @@ def _rest(
             before = _changed(look, index, budget, depth, trials)
             if before is not None:
                 take(before, start, readable=False, spent=1)
-            elif trials == TRIALS and _round(look, index, peeled):
+            elif trials == TRIALS and _round(look, offset + start, index, peeled):
                 known.append((start, stop))
     peeled.rest += sum(stop - start for start, stop in _outside(len(data), read))
     for start, stop, opaque in murky:
@@ -195,13 +226,13 @@ def _changed(look: Look, index: Index, budget: Budget, depth: int, trials: int) 
     return None
 
 
-def _round(look: Look, index: Index, peeled: Peeled) -> bool:
+def _round(look: Look, at: int, index: Index, peeled: Peeled) -> bool:
     """Look for a copy that is not exact, in what is neither noise nor text."""
     if not look.rich or look.text or not look.distances:
         return False
     found = rounded(look.data, index.signs)
     if found is not None:
-        peeled.rounded.append(found)
+        peeled.rounded.append(Copy(at, at + len(look.data), (), found))
     return found is not None
 
 

@@ -28,11 +28,14 @@ class Channel:
         name: "https", "http", "tls", "tcp", "udp", "dns" or "icmp".
         destination: "host:port" where the name is known, else "ip:port".
         allowed: Whether it is a service that the setting allows.
+        host: Under which name the gateway's DNS gave out the address, None where it gave none. The
+            sender cannot choose it freely, unlike the name in `destination`.
     """
 
     name: str
     destination: str
     allowed: bool = False
+    host: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +161,7 @@ def _channel(stream: Stream, parsed: list[Request]) -> Channel:
     said = parsed[0].header(b"host").decode("latin-1") if parsed else ""
     said = said.rpartition(":")[0] if said.rpartition(":")[2].isdigit() and ":" in said else said
     host = stream.sni or said or stream.host or stream.dst[0]
-    return Channel(name, f"{host}:{stream.dst[1]}", stream.allowed)
+    return Channel(name, f"{host}:{stream.dst[1]}", stream.allowed, stream.host)
 
 
 def _http(channel: Channel, stream: int, parsed: list[Request]) -> Iterator[Piece]:

@@ -54,7 +54,7 @@ def test_a_plain_copy_is_proved_to_the_byte(
     [proof] = recorded.report(reference).proofs
     [span] = proof.spans
     assert recorded.bytes_at(span.at, span.end) == payload
-    assert (proof.encoding, proof.weights_at) == ("raw", len(shards[0].payload))
+    assert (proof.encoding, proof.offset) == ("raw", len(shards[0].payload))
     assert (proof.channel, proof.destination) == ("tcp", "drop.example:99")
 
 
@@ -66,7 +66,7 @@ def test_an_encoded_copy_is_proved_by_the_chunks_that_held_it(
     [span] = proof.spans
     found = gzip.decompress(recorded.bytes_at(span.at, span.end))
     assert found == shards[0].payload
-    assert (proof.encoding, proof.weights_bytes) == ("gzip", len(found))
+    assert (proof.encoding, proof.size) == ("gzip", len(found))
 
 
 def test_what_makes_sense_only_together_is_proved_part_by_part(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sandbox.checkpoint import CheckpointSpec, Shard, make_checkpoint
-from sandbox.evidence import ChannelReport, EgressReport, Reference, analyse
+from sandbox.evidence import AssetReport, ChannelReport, EgressReport, Reference, analyse
 
 NOISE = random.Random(9).randbytes(1 << 20)
 
@@ -90,6 +90,7 @@ def test_an_empty_capture_is_clean(reference: Reference, make_capture: Any) -> N
         opaque_bytes=0,
         chain_ok=True,
         problems=(),
+        assets=(AssetReport("weights", 0, reference.total, 0.0, False, 0.0, None),),
     )
 
 

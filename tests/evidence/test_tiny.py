@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandbox.evidence import Reference, analyse
+from sandbox.evidence import EgressReport, Reference, Secret, analyse
 from tests.evidence.encodings import ENCODINGS, words
 
 ADAPTER = np.random.default_rng(4).normal(0, 0.02, 512 << 10).astype("<f2").tobytes()
 KEY = b"sk-live-7Qm2xVt9LhRp4KzW8bNcYd3F"
 FILLER = b"The quick report for today is in the usual place.\n" * 20
-REFERENCE = Reference([ADAPTER], secrets={"api key": KEY, "password": b"hunter2-hunter2"})
+REFERENCE = Reference([ADAPTER], {"api key": Secret(KEY), "password": Secret(b"hunter2-hunter2")})
 
 SPELLED: dict[str, Callable[[bytes], bytes]] = {
     "raw": lambda d: d,
@@ -35,12 +35,16 @@ SPELLED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def names(report: EgressReport) -> list[str]:
+    return [secret.name for secret in report.secrets]
+
+
 @pytest.mark.parametrize("name", SPELLED)
 def test_a_secret_is_found_in_any_spelling(name: str, make_capture: Any, put: Any) -> None:
     body = b'{"note": "' + SPELLED[name](KEY) + b'"}'
     report = analyse(make_capture([put(FILLER), put(body)]), REFERENCE)
-    assert report.secrets == ("api key",)
-    assert report.weights_bytes == 0 and not report.attempted
+    assert names(report) == ["api key"]
+    assert report.weights_bytes == 0 and report.attempted and not report.complete
 
 
 def test_a_secret_in_a_header_a_target_or_a_name(make_capture: Any, put: Any) -> None:
@@ -51,18 +55,18 @@ def test_a_secret_in_a_header_a_target_or_a_name(make_capture: Any, put: Any) ->
         [(("10.0.2.2", 53), None, "dns", name.encode(), 1.0)],
     ]
     for capture in sent:
-        assert analyse(make_capture(capture), REFERENCE).secrets == ("api key",)
+        assert names(analyse(make_capture(capture), REFERENCE)) == ["api key"]
 
 
 def test_no_secret_no_name(make_capture: Any, put: Any) -> None:
     noise = random.Random(1).randbytes(200_000)
     sent = [put(FILLER), put(noise), put(base64.b64encode(noise)), put(KEY[:-2])]
-    assert analyse(make_capture(sent), REFERENCE).secrets == ()
+    assert names(analyse(make_capture(sent), REFERENCE)) == []
 
 
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="give 8 or more"):
-        Reference([], secrets={"pin": b"1234"})
+        Reference([], {"pin": Secret(b"1234")})
 
 
 @pytest.mark.parametrize("name", ["gzip", "base64", "base85", "xor 16", "hexdump -C", "reversed"])
