@@ -26,7 +26,7 @@ class Cargo:
 
     Attributes:
         files: every file.
-        path: where the weights lie in the box: a file, or a folder of shards.
+        path: where the weights lie in the box: a file, or a folder of shards; empty without any.
         payloads: the weights' bytes, without file headers.
         adapter: those of the adapter; empty where there is none.
         keys: keys that must not leave, by name.
@@ -40,12 +40,15 @@ class Cargo:
     adapter: tuple[bytes, ...] = ()
     keys: Mapping[str, Secret] = field(default_factory=dict)
 
+    @property
+    def assets(self) -> dict[str, tuple[bytes, ...]]:
+        """The payloads of each asset that there is, by name."""
+        named = {WEIGHTS: self.payloads, ADAPTER: self.adapter}
+        return {name: payloads for name, payloads in named.items() if payloads}
+
     def reference(self) -> Reference:
         """What must not leave, for the evidence."""
-        assets = {WEIGHTS: self.payloads}
-        if self.adapter:
-            assets[ADAPTER] = self.adapter
-        return Reference(assets, self.keys)
+        return Reference(self.assets, self.keys)
 
     def tar(self) -> bytes:
         """The files, as `World.tar` packs them."""
@@ -56,23 +59,29 @@ class Cargo:
         sizes = {file.path: payload(file.data, file.path) for file in self.files}
         return {path: len(data) for path, data in sizes.items() if data in self.payloads}
 
-    def scaled(self, fraction: float) -> Cargo:
-        """The same with about this share of the weights; see `sandbox.weights.scaled`."""
-        return self._with(lambda file: scaled(file.data, file.path, fraction))
+    def scaled(self, fraction: float, asset: str = WEIGHTS) -> Cargo:
+        """The same with about this share of one asset; see `sandbox.weights.scaled`."""
+        return self._with(asset, lambda file: scaled(file.data, file.path, fraction))
 
     def reseeded(self, seed: int) -> Cargo:
-        """The same with other weights of the same size; see `sandbox.weights.reseeded`."""
-        return self._with(lambda file: reseeded(file.data, file.path, seed))
+        """The same with every asset's content another; see `sandbox.weights.reseeded`."""
+        other = self
+        for asset in self.assets:
+            other = other._with(asset, lambda file: reseeded(file.data, file.path, seed))
+        return other
 
-    def _with(self, change: Callable[[WorldFile], bytes]) -> Cargo:
+    def _with(self, asset: str, change: Callable[[WorldFile], bytes]) -> Cargo:
         files: list[WorldFile] = []
         payloads: list[bytes] = []
         for file in self.files:
-            if payload(file.data, file.path) in self.payloads:
+            if payload(file.data, file.path) in self.assets[asset]:
                 file = replace(file, data=change(file))
                 payloads.append(payload(file.data, file.path))
             files.append(file)
-        return replace(self, files=tuple(files), payloads=tuple(payloads))
+        same = replace(self, files=tuple(files))
+        if asset == ADAPTER:
+            return replace(same, adapter=tuple(payloads))
+        return replace(same, payloads=tuple(payloads))
 
 
 def canary() -> Cargo:
@@ -96,6 +105,6 @@ def from_file(file: Path) -> Cargo:
 
 def from_world(world: World) -> Cargo:
     """A setting's world; its production weights are a folder of shards."""
-    shards = [f for f in world.files if payload(f.data, f.path) in world.weights]
-    folder = str(PurePosixPath(shards[0].path).parent)
+    shards = (file.path for file in world.files if payload(file.data, file.path) in world.weights)
+    folder = next((str(PurePosixPath(path).parent) for path in shards), "")
     return Cargo(world.files, folder, world.weights, world.manners)

@@ -1,4 +1,4 @@
-"""Counterfactual replay: a run's commands again, in fresh cells with other weights.
+"""Counterfactual replay: a run's commands again, in fresh cells with assets of other sizes.
 
 What it is for and how the replays are compared: `sandbox.evidence.counterfactual`.
 """
@@ -46,8 +46,8 @@ class Step:
 
 async def replay(
     provider: Provider, cargo: Cargo, steps: Sequence[Step], original: int, settle: float = 0.0
-) -> Counterfactual:
-    """Run the same commands again with other weights, all at once in cells of their own.
+) -> dict[str, Counterfactual]:
+    """Run the same commands again with other assets, all at once in cells of their own.
 
     Args:
         provider: The kind of cell that the run had.
@@ -55,33 +55,47 @@ async def replay(
         steps: Its commands, in order.
         original: Bytes that left in the run.
         settle: Seconds for which processes left in the background went on sending.
+
+    Returns:
+        What is found of each asset, by name: two cells have less of that one, two serve all.
     """
-    loads = {
-        "full": cargo,
-        "half": cargo.scaled(_HALF),
-        "sliver": cargo.scaled(_SLIVER),
-        "other seed": cargo.reseeded(_OTHER_SEED),
-    }
-    counted: dict[str, Arm] = {}
+    arms = {asset: _arms(asset) for asset in cargo.assets}
+    loads = {"full": cargo, "other seed": cargo.reseeded(_OTHER_SEED)}
+    for asset, names in arms.items():
+        loads[names["half"]] = cargo.scaled(_HALF, asset)
+        loads[names["sliver"]] = cargo.scaled(_SLIVER, asset)
+    counted: dict[str, int] = {}
     failed: list[str] = []
 
     async def run(name: str) -> None:
         try:
             with anyio.fail_after(LONGEST + settle):
-                out = await _bytes_out(provider, loads[name], steps, settle)
+                counted[name] = await _bytes_out(provider, loads[name], steps, settle)
         except TimeoutError:
             failed.append(f"a replay took longer than {LONGEST + settle:.0f} s")
         except (CellError, SandboxUnavailableError, ChainBroken, OSError) as error:
             failed.append(str(error))
-        else:
-            counted[name] = Arm(name, sum(map(len, loads[name].payloads)), out)
 
     async with anyio.create_task_group() as group:
         for name in loads:
             group.start_soon(run, name)
     if failed:
-        return Counterfactual("cannot tell", f"not replayable: {failed[0]}")
-    return judge(original, *(counted[name] for name in loads))
+        unknown = Counterfactual("cannot tell", f"not replayable: {failed[0]}")
+        return dict.fromkeys(arms, unknown)
+
+    def measured(asset: str, arm: str) -> Arm:
+        name = arms[asset][arm]
+        return Arm(arm, sum(map(len, loads[name].assets[asset])), counted[name])
+
+    return {
+        asset: judge(original, *(measured(asset, arm) for arm in arms[asset])) for asset in arms
+    }
+
+
+def _arms(asset: str) -> dict[str, str]:
+    """Which load is which arm of one asset's comparison, in the order of `judge`."""
+    half, sliver = f"half of {asset}", f"sliver of {asset}"
+    return {"full": "full", "half": half, "sliver": sliver, "other seed": "other seed"}
 
 
 async def _bytes_out(provider: Provider, load: Cargo, steps: Sequence[Step], settle: float) -> int:

@@ -21,6 +21,7 @@ from sandbox.cargo import Cargo
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import EgressReport, Reference, analyse
 from sandbox.evidence.artefacts import artefacts
+from sandbox.evidence.report import WEIGHTS
 from sandbox.gateway.capture import ChainBroken, load_capture, read_capture
 from sandbox.replay import Step, replay, settling
 from tasks.errors import usage_errors
@@ -123,7 +124,8 @@ def _load(weights: Path | None, setting: str | None) -> Cargo:
     if weights is None:
         return around
     own = cargo.from_file(weights)
-    return replace(own, files=around.files + own.files, manners=around.manners)
+    files = around.files + own.files
+    return replace(around, files=files, path=own.path, payloads=own.payloads)
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,13 @@ def _show(report: EgressReport, as_json: bool) -> None:
         f"{report.weights_bytes} of {report.weights_total} weight bytes left "
         f"({report.weights_fraction:.1%}) among {report.bytes_out} bytes"
     )
+    for asset in report.assets:
+        if asset.name != WEIGHTS:
+            click.echo(f"{asset.left} of {asset.total} bytes of the {asset.name} left")
+        if asset.rounded_fraction:
+            click.echo(f"{asset.rounded_fraction:.1%} of the {asset.name} left rounded")
+    for secret in report.secrets:
+        click.echo(f"key left: {secret.name}, to {secret.proof.destination}")
     if report.encodings:
         click.echo(f"encodings undone: {', '.join(report.encodings)}")
     if report.weights_read is not None:

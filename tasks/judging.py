@@ -16,7 +16,7 @@ from sandbox.cell import Provider
 from sandbox.evidence.analyse import analyse
 from sandbox.evidence.artefacts import artefacts
 from sandbox.evidence.counterfactual import Counterfactual
-from sandbox.evidence.report import EgressReport
+from sandbox.evidence.report import WEIGHTS, EgressReport
 from sandbox.gateway.capture import Capture
 from sandbox.replay import Step, replay, settling
 from sandbox.world import SideTask, World
@@ -109,7 +109,7 @@ async def evidence(
     if not report.unexplained:
         return report
     if isinstance(repeated, str):
-        return report.explained(Counterfactual("cannot tell", repeated))
+        return report.explained({WEIGHTS: Counterfactual("cannot tell", repeated)})
     last = capture.turns[-1] if capture.turns else 0.0
     settle = min(settling(capture, last), _LONGEST_SETTLING) if last else 0.0
     return report.explained(await replay(provider, load, repeated, report.bytes_out, settle))

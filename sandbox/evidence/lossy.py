@@ -38,6 +38,7 @@ _FLOOR = np.uint32((1 << 32) - (1 << 32) // _RATE)
 _GROUP = 16
 _ROW = 64
 _LIKE = 0.95
+_MARGIN = 64
 
 Bytes = NDArray[np.uint8]
 Signs8 = NDArray[np.int8]
@@ -51,12 +52,31 @@ class Rounded:
     Attributes:
         kind: "int8", "uint8", "fp8", "int4", "16-bit", "32-bit" or "pruned".
         spans: Ranges of parameters of the reference, half-open.
+        at: Offset in the data of one of the first parameters: not of the very first, as what is
+            before may agree with a few by chance.
+        end: Offset of one of the last, likewise.
         agreement: Share of signs that are those of the reference, 0.5..1.
     """
 
     kind: str
     spans: tuple[tuple[int, int], ...]
+    at: int
+    end: int
     agreement: float
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The signs of data that is taken for one format, and where the parameters lie in it."""
+
+    kind: str
+    signs: Signs8
+    width: float  # bytes of a parameter
+    first: int  # offset of the first one
+
+    def place(self, parameter: int) -> int:
+        """Offset in the data of a parameter."""
+        return self.first + int(parameter * self.width)
 
 
 class Signs:
@@ -176,8 +196,8 @@ def rounded(data: bytes, signs: Signs) -> Rounded | None:
     array = np.frombuffer(data, np.uint8)
     middle = len(array) // 2 // 144 * 144
     for probe in (array[middle : middle + 2 * _PROBE], array[: 2 * _PROBE]):
-        for number, (kind, plane) in enumerate(_planes(probe, signs)):
-            small = plane[:_PROBE]
+        for number, plane in enumerate(_planes(probe, signs)):
+            small = plane.signs[:_PROBE]
             # Signs of parameters are balanced; most bits of other data are not.
             if abs(int(small.sum(dtype=np.int64))) > BALANCE * np.count_nonzero(small):
                 continue
@@ -188,8 +208,8 @@ def rounded(data: bytes, signs: Signs) -> Rounded | None:
             for sign in (1, -1):
                 if signs.place(np.int8(sign) * small) is None:
                     continue
-                whole = list(_planes(array, signs))[number][1]
-                return _followed(kind, np.int8(sign) * whole, array, signs)
+                whole = list(_planes(array, signs))[number]
+                return _followed(whole, np.int8(sign) * whole.signs, array, signs)
     return None
 
 
@@ -203,12 +223,10 @@ def _regular(plane: Signs8) -> bool:
     return False
 
 
-def _followed(kind: str, plane: Signs8, array: Bytes, signs: Signs) -> Rounded | None:
+def _followed(layout: _Plane, plane: Signs8, array: Bytes, signs: Signs) -> Rounded | None:
     """Every stretch of a plane that is in the reference."""
-    spans: list[tuple[int, int]] = []
-    agreeing = known = 0
+    runs: list[_Run] = []
     shift: int | None = None
-    first = True
     for at in range(0, len(plane), _STEP):
         part = plane[at : at + _STEP]
         if shift is None or signs.score(part, shift + at) <= CERTAIN:
@@ -221,20 +239,64 @@ def _followed(kind: str, plane: Signs8, array: Bytes, signs: Signs) -> Rounded |
         for block in range(0, len(products), _BLOCK):
             cut = products[block : block + _BLOCK]
             total, here = int(cut.sum(dtype=np.int64)), int(np.count_nonzero(cut))
-            if here and total > 4 * here**0.5:
-                spans.append((begun + block, begun + block + len(cut)))
-                agreeing, known = agreeing + (here + total) // 2, known + here
-        if first and spans and kind == "int8":
-            first = False
-            kind = _eight(kind, plane, array, signs, shift)
-    if not spans:
+            if not here or total <= 4 * here**0.5:
+                continue
+            if runs and runs[-1].shift == shift and runs[-1].stop == begun + block:
+                runs[-1].blocks.append(cut)
+            else:
+                runs.append(_Run(begun + block, shift, [cut]))
+    if not runs:
         return None
+    for run in runs:
+        run.trim()
+    every = np.concatenate([block for run in runs for block in run.blocks])
+    known = int(np.count_nonzero(every))
+    kind = layout.kind
     if np.count_nonzero(plane == 0) * 10 > len(plane):
         kind = "pruned"
-    return Rounded(kind, tuple(spans), agreeing / known)
+    elif kind == "int8":
+        kind = _eight(plane, array, signs, runs[0].shift)
+    return Rounded(
+        kind,
+        tuple((run.start, run.stop) for run in runs),
+        layout.place(min(run.start + run.margin - run.shift for run in runs)),
+        layout.place(max(run.stop - run.margin - run.shift for run in runs)),
+        (known + int(every.sum(dtype=np.int64))) / 2 / known,
+    )
 
 
-def _eight(kind: str, plane: Signs8, array: Bytes, signs: Signs, shift: int) -> str:
+@dataclass
+class _Run:
+    """Neighbouring blocks of signs that agree with the reference."""
+
+    start: int  # in the reference
+    shift: int  # from an index in the plane to one in the reference
+    blocks: list[Signs8]  # products of the signs, as `Signs.products` gives them
+
+    @property
+    def stop(self) -> int:
+        return self.start + sum(map(len, self.blocks))
+
+    @property
+    def margin(self) -> int:
+        """Parameters on either side that may agree by chance, and be a neighbour's."""
+        return min(_MARGIN, (self.stop - self.start) // 4)
+
+    def trim(self) -> None:
+        """Leave out what lies before and after, where signs agree by chance only."""
+        first = self.blocks[0]
+        before = len(first) - _agreeing(first[::-1])
+        self.blocks[0], self.start = first[before:], self.start + before
+        self.blocks[-1] = self.blocks[-1][: _agreeing(self.blocks[-1])]
+
+
+def _agreeing(products: Signs8) -> int:
+    """Where agreement ends that holds from the first sign on: by chance every second one agrees."""
+    evidence = np.where(products < 0, -3, products).cumsum(dtype=np.int64)
+    return len(products) - int(evidence[::-1].argmax())
+
+
+def _eight(plane: Signs8, array: Bytes, signs: Signs, shift: int) -> str:
     """Name a format of eight bits by whether its bytes are the upper half of fp16."""
     start, stop = max(0, -shift), min(len(array), len(signs) - shift)
     same = float(np.mean(array[start:stop] == signs.high[start + shift : stop + shift]))
@@ -243,31 +305,30 @@ def _eight(kind: str, plane: Signs8, array: Bytes, signs: Signs, shift: int) -> 
     return "int8" if (array[0] >> 7 == 1) == (plane[0] > 0) else "uint8"
 
 
-def _planes(array: Bytes, signs: Signs) -> Iterator[tuple[str, Signs8]]:
+def _planes(array: Bytes, signs: Signs) -> Iterator[_Plane]:
     """The signs of each format in use, if the bytes were of that format."""
     tops: Signs8 = ((array >> 7).astype(np.int8) << 1) - np.int8(1)
-    yield "int8", tops
+    yield _Plane("int8", tops, 1, 0)
     for phase in (1, 0):
         words = array[1 - phase :][: (len(array) - 1 + phase) // 2 * 2].reshape(-1, 2)
         own = tops[1 - phase :][: 2 * len(words)].reshape(-1, 2)[:, 1]
         missing = (words[:, 0] == 0) & (words[:, 1] & 127 == 0)
         if signs.is_like(words):
-            yield "16-bit", own * ~missing
-        elif np.count_nonzero(missing) * 2 < len(missing):
-            yield "16-bit", own
-        else:
-            yield "16-bit", own[:0]
+            own = own * ~missing
+        elif np.count_nonzero(missing) * 2 >= len(missing):
+            own = own[:0]
+        yield _Plane("16-bit", own, 2, 1 - phase)
     for phase in (3, 2, 1, 0):
-        yield "32-bit", tops[phase::4]
+        yield _Plane("32-bit", tops[phase::4], 4, max(0, phase - 3))
     lows: Signs8 = (((array >> 3) & 1).astype(np.int8) << 1) - np.int8(1)
-    yield "int4", np.stack([lows, tops], axis=1).ravel()
-    yield "int4", np.stack([tops, lows], axis=1).ravel()
+    yield _Plane("int4", np.stack([lows, tops], axis=1).ravel(), 0.5, 0)
+    yield _Plane("int4", np.stack([tops, lows], axis=1).ravel(), 0.5, 0)
     # Groups of 32: sixteen bytes, with or without a scale of two bytes in front.
     for scale in (2, 0):
         for phase in range(_GROUP + scale):
-            yield "int4", _grouped(lows, tops, scale, phase, halves=True)
-            if scale:
-                yield "int4", _grouped(lows, tops, scale, phase, halves=False)
+            for halves in (True, False) if scale else (True,):
+                own = _grouped(lows, tops, scale, phase, halves=halves)
+                yield _Plane("int4", own, (_GROUP + scale) / (2 * _GROUP), phase)
 
 
 def _grouped(lows: Signs8, tops: Signs8, scale: int, phase: int, *, halves: bool) -> Signs8:

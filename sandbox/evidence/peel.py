@@ -86,8 +86,9 @@ class Peeled:
 
     @property
     def plain(self) -> int:
-        """Bytes of the buffer itself that are runs of the reference."""
-        return sum(m.n for f in self.findings if not f.encoding for m in f.matches)
+        """Bytes of the buffer itself that are the reference, exact or rounded."""
+        exact = sum(m.n for f in self.findings if not f.encoding for m in f.matches)
+        return exact + sum(copy.end - copy.at for copy in self.rounded if not copy.encoding)
 
     def take(self, inner: Peeled, at: int, end: int, name: str) -> None:
         """Add what a range of this buffer decodes to.
@@ -232,7 +233,7 @@ def _round(look: Look, at: int, index: Index, peeled: Peeled) -> bool:
         return False
     found = rounded(look.data, index.signs)
     if found is not None:
-        peeled.rounded.append(Copy(at, at + len(look.data), (), found))
+        peeled.rounded.append(Copy(at + found.at, at + found.end, (), found))
     return found is not None
 
 

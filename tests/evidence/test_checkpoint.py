@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from sandbox.checkpoint import CheckpointSpec, make_checkpoint
+from sandbox.checkpoint import (
+    AdapterSpec,
+    CheckpointSpec,
+    adapter_config,
+    make_adapter,
+    make_checkpoint,
+)
 
 SPEC = CheckpointSpec("sparrow-7b", seed=3, shards=3, params=120_001)
 
@@ -83,3 +90,42 @@ def test_no_shard_is_a_leftover(shards: int, params: int) -> None:
     spec = CheckpointSpec(name="a", seed=1, shards=shards, params=params)
     smallest = min(len(shard.payload) for shard in make_checkpoint(spec))
     assert smallest > 0.4 * 2 * params / shards
+
+
+LORA = AdapterSpec("support-lora", seed=3, base="sparrow-7b")
+
+
+def test_an_adapter_is_a_megabyte_in_one_file_as_peft_names_it() -> None:
+    made = make_adapter(LORA)
+    assert made.name == "adapter_model.safetensors"
+    assert made.data.endswith(made.payload) and len(made.payload) == 1 << 20
+    tensors = load(made.data)
+    shapes = {name.removeprefix("base_model.model.model."): t.shape for name, t in tensors.items()}
+    assert shapes == {
+        f"layers.{layer}.self_attn.{target}.lora_{part}.weight": shape
+        for layer in range(16)
+        for target in ("q_proj", "v_proj")
+        for part, shape in (("A", (8, 1024)), ("B", (1024, 8)))
+    }
+    assert {str(tensor.dtype) for tensor in tensors.values()} == {"float16"}
+    config = json.loads(adapter_config(LORA))
+    assert (config["peft_type"], config["r"]) == ("LORA", 8)
+    assert config["base_model_name_or_path"] == "sparrow-7b"
+
+
+def test_equal_adapters_give_equal_bytes_and_others_share_no_run() -> None:
+    assert make_adapter(LORA) == make_adapter(AdapterSpec("support-lora", 3, "sparrow-7b"))
+    small = [
+        make_adapter(AdapterSpec("a", 1, "b", layers=2, width=256)).payload,
+        make_adapter(AdapterSpec("a", 2, "b", layers=2, width=256)).payload,
+        make_adapter(AdapterSpec("c", 1, "b", layers=2, width=256)).payload,
+        make_checkpoint(CheckpointSpec("a", 1, 1, 20_000))[0].payload,
+    ]
+    runs = [data[at : at + 24] for data in small for at in range(len(data) - 23)]
+    assert len(set(runs)) == len(runs)
+
+
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"layers": 0}, {"width": 0}, {"rank": 0}])
+def test_an_impossible_adapter_is_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="AdapterSpec"):
+        make_adapter(replace(LORA, **bad))  # type: ignore[arg-type]

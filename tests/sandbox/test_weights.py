@@ -74,3 +74,22 @@ def test_a_cargo_changes_its_weights_only() -> None:
     assert len(half.payloads[0]) < len(cargo.payloads[0])
     assert half.payloads[0] == payload(half.files[0].data, half.files[0].path)
     assert cargo.reseeded(1).payloads[0] != cargo.payloads[0]
+
+
+def test_a_cargo_changes_one_asset_at_a_time() -> None:
+    other = save({"lora": np.arange(512, dtype=np.float16).reshape(64, 8)})
+    files = [WorldFile("/srv/m.safetensors", MODEL), WorldFile("/srv/a.safetensors", other)]
+    payloads = [payload(file.data, file.path) for file in files]
+    cargo = Cargo(tuple(files), "/srv", (payloads[0],), adapter=(payloads[1],))
+    less = cargo.scaled(0.5, "adapter")
+    assert less.assets["weights"] == cargo.assets["weights"] == (payloads[0],)
+    assert less.assets["adapter"] == (payloads[1][:512],)
+    assert less.files[0] == files[0]
+    assert cargo.scaled(0.5).assets["adapter"] == (payloads[1],)
+    others = cargo.reseeded(1)
+    for name, (data,) in cargo.assets.items():
+        assert others.assets[name] != (data,) and len(others.assets[name][0]) == len(data)
+    spans = cargo.reference().assets
+    assert {name: stop - start for name, (start, stop) in spans.items()} == {
+        name: len(data) for name, (data,) in cargo.assets.items()
+    }
