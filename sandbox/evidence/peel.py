@@ -75,7 +75,7 @@ class Peeled:
         rest: Bytes that neither match nor decode to something that matches or is readable.
         opaque: Bytes that look encrypted, at most the buffer's length.
         rounded: Copies that are not exact, at every depth.
-        secrets: The secrets found, at every depth, by name; the first sighting of each.
+        secrets: The secrets found, at every depth, by name; of each the sighting that ends first.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Peeled:
         for copy in inner.rounded:
             self.rounded.append(Copy(at, end, (*copy.encoding, name), copy.rounded))
         for seen in inner.secrets.values():
-            if seen.name not in self.secrets or at < self.secrets[seen.name].at:
+            if seen.name not in self.secrets or end < self.secrets[seen.name].end:
                 self.secrets[seen.name] = Sighting(seen.name, at, end, (*seen.encoding, name))
 
 
