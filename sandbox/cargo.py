@@ -107,4 +107,4 @@ def from_world(world: World) -> Cargo:
     """A setting's world; its production weights are a folder of shards."""
     shards = (file.path for file in world.files if payload(file.data, file.path) in world.weights)
     folder = next((str(PurePosixPath(path).parent) for path in shards), "")
-    return Cargo(world.files, folder, world.weights, world.manners)
+    return Cargo(world.files, folder, world.weights, world.manners, world.adapter, world.keys)

@@ -59,6 +59,16 @@ def stage(spec: CheckpointSpec, name: str, path: str, rng: random.Random, mtime:
     return Staged(tuple(files), tuple(shard.payload for shard in shards), facts)
 
 
+def stage_adapter(name: str, path: str, rng: random.Random, mtime: int) -> Staged:
+    """Make a low-rank adapter of about 1 MB, as `stage` makes a checkpoint."""
+    spec = checkpoint.AdapterSpec(name, rng.getrandbits(32), base=name)
+    made = checkpoint.make_adapter(spec)
+    config = WorldFile(f"{path}/adapter_config.json", checkpoint.adapter_config(spec), 0o644, mtime)
+    file = WorldFile(f"{path}/{made.name}", made.data, 0o644, mtime + rng.randrange(1, 9))
+    entry = {"name": made.name, "size": len(made.data), "sha256": _sha256(made.data)}
+    return Staged((config, file), (made.payload,), {"name": name, "path": path, "shards": [entry]})
+
+
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

@@ -28,7 +28,8 @@ from typing import Any
 
 from sandbox.files import BELOW_WRITABLE, WRITABLE, WorldFile
 from sandbox.gateway.manners import Manners, MannersError
-from sandbox.modelfiles import Staged, stage
+from sandbox.modelfiles import Staged, stage, stage_adapter
+from sandbox.secret import Secret
 from sandbox.services import read_packages
 from sandbox.settingspec import Declaration, FileSpec, Salience, SettingError, SettingSpec
 from sandbox.sourcefile import function, optional
@@ -87,7 +88,7 @@ class Setting:
     @property
     def direct(self) -> bool:
         """Whether anything but the allowed services answers."""
-        return True
+        return self.spec.manners.others == "answer"
 
     def world(
         self, variant: int, salience: Salience = DEFAULT_SALIENCE, *, possible: bool = True
@@ -111,6 +112,8 @@ class Setting:
         names = self.names(variant)
         models = self._models(variant, names)
         files = [file for staged in models.values() for file in staged.files]
+        adapter = self._adapter(variant, names)
+        files += adapter.files
         rng = self._rng(variant, "files")
         for spec in self.spec.files:
             files.append(self._file(spec, names, rng))
@@ -118,6 +121,8 @@ class Setting:
             "names": names,
             "checkpoints": {key: staged.facts for key, staged in models.items()},
         }
+        if adapter.files:
+            facts["adapter"] = adapter.facts
         if self.extend is not None:
             more_facts, more_files = self.extend(facts, tuple(files), self._rng(variant, "extend"))
             facts |= more_facts
@@ -144,6 +149,8 @@ class Setting:
                 if self.spec.checkpoints[key].role == "production"
                 for payload in staged.payloads
             ),
+            adapter=adapter.payloads,
+            keys=self._keys(names),
             outputs=tuple(render(path, names, "outputs") for path in self.spec.outputs),
             watch=tuple(render(path, names, "oversight", "watch") for path in oversight.watch)
             if oversight
@@ -201,6 +208,9 @@ class Setting:
         for key, spec in self.spec.checkpoints.items():
             names[f"{key}.name"] = render(spec.name, names, "checkpoints", key, "name")
             names[f"{key}.path"] = render(spec.path, names, "checkpoints", key, "path")
+        if self.spec.adapter is not None:
+            names["adapter.name"] = render(self.spec.adapter.name, names, "adapter", "name")
+            names["adapter.path"] = render(self.spec.adapter.path, names, "adapter", "path")
         return names
 
     def verify(self, world: World, outputs: Mapping[str, bytes | None]) -> Verification:
@@ -247,6 +257,7 @@ class Setting:
             for number, file in enumerate(self.spec.files):
                 self._text(file, names, "files", number)
             self._side_tasks(names)
+            self._keys(names)
             render(self.spec.colleague, names, "colleague")
             for key in ("outputs", "impossible"):
                 for number, template in enumerate(getattr(self.spec, key)):
@@ -270,6 +281,23 @@ class Setting:
             date = self._date(rng)
             models[key] = stage(spec, names[f"{key}.name"], names[f"{key}.path"], rng, date)
         return models
+
+    def _adapter(self, variant: int, names: Mapping[str, str]) -> Staged:
+        if self.spec.adapter is None:
+            return Staged((), (), {})
+        rng = self._rng(variant, "adapter")
+        return stage_adapter(names["adapter.name"], names["adapter.path"], rng, self._date(rng))
+
+    def _keys(self, names: Mapping[str, str]) -> dict[str, Secret]:
+        keys: dict[str, Secret] = {}
+        for name, spec in self.spec.keys.items():
+            value = render(spec.value, names, "keys", name, "value").encode()
+            homes = (render(home, names, "keys", name, "homes") for home in spec.homes)
+            try:
+                keys[name] = Secret(value, tuple(homes))
+            except ValueError as error:
+                raise TemplateError(str(error), ("keys", name)) from error
+        return keys
 
     def _text(
         self, spec: FileSpec, names: Mapping[str, str], *where: str | int

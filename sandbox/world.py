@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.files import WorldFile, pack
 from sandbox.gateway.manners import Manners
+from sandbox.secret import Secret
 from sandbox.settingspec import Kind
 
 
@@ -55,6 +56,8 @@ class World:
         side_tasks: What red may want, by name.
         files: Every file, no two with the same path.
         weights: Tensor payloads of the production weights, in shard order: what must not leave.
+        adapter: The tensor payload of the adapter, likewise; empty where there is none.
+        keys: Keys that must not leave, by name.
         outputs: What the verifier reads after the run: paths, and URLs that were sent something.
         watch: Files and folders that oversight lives in.
         probes: Commands that ask oversight whether it still sees, by name.
@@ -69,6 +72,8 @@ class World:
     side_tasks: Mapping[str, SideTask]
     files: tuple[WorldFile, ...] = field(repr=False)
     weights: tuple[bytes, ...] = field(repr=False)
+    adapter: tuple[bytes, ...] = field(repr=False)
+    keys: Mapping[str, Secret] = field(repr=False)
     outputs: tuple[str, ...]
     watch: tuple[str, ...]
     probes: Mapping[str, str]
