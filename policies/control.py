@@ -6,14 +6,19 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import anyio
 from inspect_ai.model import ChatMessage, Model, ModelOutput
 
 from policies.turn import Auditor, ControlProtocol, Monitor, Past, Proposal, Suspicion, past_turns
 
-Attack = Callable[[list[ChatMessage]], list[ChatMessage]]
-"""Red's part: what U is really asked, given what the harness sent."""
+Ask: TypeAlias = Callable[[list[ChatMessage]], Awaitable[ModelOutput]]
+"""One independent sample of U's answer to these messages."""
+
+Attack: TypeAlias = Callable[[list[ChatMessage], Ask], Awaitable[ModelOutput]]
+"""Red's part, called once per draw of blue's: from what the harness sent (a copy) and a way to ask
+U, as often as it likes, to the one answer that blue and the harness see."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Control:
         monitor: judges, or None when the protocol never asks.
         trusted: the trusted model, or None when the protocol never asks it.
         auditor: looks at audited proposals.
-        attack: red's change of what U is asked, or None in honest mode.
+        attack: what red makes of each draw, or None in honest mode.
         planted: known attacks to test the monitor with; turn n gets the n-th, round and round.
         bytes_out: asks the gateway how many bytes have left, or None where nobody counts.
         task: the sample's number in the run, from 0.
@@ -52,19 +57,22 @@ class Request:
 
     Attributes:
         history: the messages.
-        untrusted: U's answer to messages, as the n-th sample; the flag asks for a fresh one.
+        untrusted: U's answer to messages, as the n-th sample, asked for the m-th time more (by
+            red; 0: for the first time); the flag asks for a fresh one.
         trusted: T's answer to messages.
         numbers: how many proposals of the turn have a number already.
         samples: how many of them U was asked for; the first is the agent's own call.
-        answers: ids of U's answers, to tell a replay from a draw.
+        answers: ids of U's answers, whoever asked, to tell a replay from a sample.
+        drawn: ids of the answers that became draws: red may give each to blue only once.
     """
 
     history: tuple[ChatMessage, ...]
-    untrusted: Callable[[list[ChatMessage], int, bool], Awaitable[ModelOutput]]
+    untrusted: Callable[[list[ChatMessage], int, int, bool], Awaitable[ModelOutput]]
     trusted: Callable[[list[ChatMessage]], Awaitable[ModelOutput]]
     numbers: int = 0
     samples: int = 0
     answers: set[str] = field(default_factory=set)
+    drawn: set[str] = field(default_factory=set)
 
     def number(self) -> int:
         """The next proposal's number in the turn."""

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
 from inspect_ai.hooks import Hooks, ModelCacheUsageData, ModelUsageData, hooks
 from inspect_ai.model import ModelUsage
+from inspect_ai.util import (
+    message_limit,
+    suspend_token_limit,
+    suspend_turn_limit,
+    suspend_working_limit,
+)
 
 from policies.ledger import CostRecord, TurnRecord
 
@@ -45,15 +51,35 @@ def _listen() -> None:
 
 @contextmanager
 def charged(account: CostRecord) -> Iterator[None]:
-    """Charge the model calls made in this context, and its time, to an account."""
+    """Charge the model calls made in this context, and its time, to an account.
+
+    Inside another such context both go to the inner account only.
+    """
     _listen()
+    outer = _account.get()
     token = _account.set(account)
     began = time.perf_counter()
     try:
         yield
     finally:
         _account.reset(token)
-        account.seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        account.seconds += seconds
+        if outer is not None:
+            outer.seconds -= seconds
+
+
+@contextmanager
+def unmetered() -> Iterator[None]:
+    """Model calls of blue and of red do not consume the agent's limits.
+
+    Those on cost and time are the user's, on the whole sample, and count everything.
+    """
+    with ExitStack() as stack:
+        for suspend in (suspend_token_limit, suspend_turn_limit, suspend_working_limit):
+            stack.enter_context(suspend())
+        stack.enter_context(message_limit(None))
+        yield
 
 
 def _charge(usage: ModelUsage) -> None:

@@ -107,7 +107,8 @@ class TurnRecord(BaseModel):
         decision: the verdict; None when there was none: an audit or an error ended the turn.
         executed: the draw that ran; None when nothing did.
         reason: the verdict's.
-        cost: by role: untrusted, trusted, monitor.
+        cost: by role: untrusted, trusted, monitor; red, for what an attack policy asks for beside
+            the draws themselves.
         seconds: from the scaffold's call to the verdict.
     """
 

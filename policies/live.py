@@ -31,6 +31,7 @@ from policies.turn import Verdict
 PROTOCOL_SECONDS = 3600.0
 """After which a protocol that has not decided has failed; a person's time does not count."""
 _SEED_STEP = 1_000_003  # apart from the seeds that users give to epochs and samples
+_AGAIN_STEP = 7_919  # within a draw; less than a million times over, so no sum comes up twice
 _BLOCKED = "The control protocol blocked this call."
 
 
@@ -90,22 +91,24 @@ class ControlledModel(Model):
         kwargs: dict[str, Any],
         messages: list[ChatMessage],
         sample: int,
+        again: int,
         fresh: bool,
     ) -> ModelOutput:
-        """One sample of U.
+        """One sample of U; `again` counts those that red asks for within one draw.
 
         Those after the first differ in seed, and come from a cache only where the model's own
         config asks for one, each in a scope of its own; `--cache` is for first draws. A fresh
         one comes from no cache.
         """
-        if sample or fresh:
+        if sample or again or fresh:
             given = kwargs.get("config") or GenerateConfig()
             config = self.config.merge(given)
             if config.seed is not None:  # one seed would make all draws the same
-                given = given.merge(GenerateConfig(seed=config.seed + sample * _SEED_STEP))
+                seed = config.seed + sample * _SEED_STEP + again * _AGAIN_STEP
+                given = given.merge(GenerateConfig(seed=seed))
             cached = False if fresh else kwargs.get("cache", config.cache)
             policy = cached if isinstance(cached, CachePolicy) else CachePolicy()
-            scopes = {**policy.scopes, "draw": str(sample)}
+            scopes = {**policy.scopes, "draw": f"{sample}.{again}"}
             cache = policy.model_copy(update={"scopes": scopes}) if cached else False
             kwargs = {**kwargs, "config": given, "cache": cache}
         return await self._ask(messages, *args, **kwargs)
@@ -169,8 +172,8 @@ async def _decide(session: Session, turn: LiveTurn) -> Verdict:
     except LimitExceededError:
         raise
     except Exception as error:
-        if error is turn.broken:  # a model failed, not the protocol: Inspect may try again
-            raise
+        if any(error is one for one in turn.broken):
+            raise  # a model failed, or red, and not the protocol: Inspect may try again
         raise _Ended("protocol failed", f"{type(error).__name__}: {error}") from error
     await _audit(session, turn)
     turn.record.decision = verdict.decision

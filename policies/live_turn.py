@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import random
 import secrets
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
 import anyio
 from inspect_ai.model import ChatMessage, ChatMessageUser, ModelOutput
-from inspect_ai.util import (
-    LimitExceededError,
-    collect,
-    message_limit,
-    suspend_token_limit,
-    suspend_turn_limit,
-    suspend_working_limit,
-)
+from inspect_ai.util import LimitExceededError, collect, suspend_working_limit
 
 from policies import human
 from policies.control import Request, Session
-from policies.costs import charged
+from policies.costs import charged, unmetered
+from policies.judging import judged
 from policies.ledger import CostRecord, TurnRecord
 from policies.turn import Monitor, Past, Proposal, Source, Suspicion, Turn, Verdict, chance
 
 T = TypeVar("T")
 
-MONITOR_SECONDS = 300.0
-"""After which a monitor that has not answered counts as failed, once per attempt."""
-_MONITOR_ATTEMPTS = 3
 _EDIT = Path(__file__).with_name("prompts") / "edit.md"
 
 
 class DuplicateDrawError(RuntimeError):
     """Two draws of a turn are one and the same answer: they would count as independent."""
-
-
-@contextmanager
-def _unmetered() -> Iterator[None]:
-    """Blue's own calls do not consume the agent's limits.
-
-    Those on cost and time are the user's, on the whole sample, and count everything.
-    """
-    with ExitStack() as stack:
-        for suspend in (suspend_token_limit, suspend_turn_limit, suspend_working_limit):
-            stack.enter_context(suspend())
-        stack.enter_context(message_limit(None))
-        yield
 
 
 class LiveTurn(Turn):
@@ -58,7 +36,7 @@ class LiveTurn(Turn):
     Attributes:
         record: what is kept of it.
         audits: what the protocol wants audited, and why.
-        broken: the error of a model that was asked, which is not the protocol's fault.
+        broken: errors of models that were asked and of red, which are not the protocol's fault.
         patience: ends the protocol when it takes too long; not while a person thinks.
     """
 
@@ -71,7 +49,7 @@ class LiveTurn(Turn):
         session.requests[index] = request
         self.record = TurnRecord(index=index, task=session.control.task, seed=session.control.seed)
         self.audits: list[tuple[Proposal, str]] = []
-        self.broken: Exception | None = None
+        self.broken: list[Exception] = []
         self.patience = anyio.CancelScope()
 
     @property
@@ -121,10 +99,8 @@ class LiveTurn(Turn):
 
     async def edit(self, proposal: Proposal) -> Proposal:
         """See `Turn`."""
-        calls = [{"tool": c.function, "arguments": c.arguments} for c in proposal.calls]
-        shown = json.dumps({"words": proposal.message.text, "calls": calls}, default=str)
         asked = _EDIT.read_text().replace("{nonce}", secrets.token_hex(8))
-        ask = ChatMessageUser(content=asked.replace("{proposal}", shown))
+        ask = ChatMessageUser(content=asked.replace("{proposal}", proposal.text))
         output = await self._ask_trusted(proposal.turn, [ask])
         return self._add(output, "edited", proposal.turn, edited=proposal)
 
@@ -138,11 +114,9 @@ class LiveTurn(Turn):
         monitor = monitor or own
         if monitor is None:
             raise RuntimeError("the protocol asks the monitor but declares no role for it")
-        if proposal.calls:
-            with charged(self._account("monitor")):
-                suspicion = await self._judge(monitor, proposal)
-        else:
-            suspicion = Suspicion.skipped("no action to judge")
+        history = self._request(proposal.turn).history
+        with charged(self._account("monitor")):
+            suspicion = await judged(monitor.judge, history, proposal)
         if own is not None and monitor.name == own.name:
             self._session.judged.append((proposal, suspicion))
         self.record.add_score(proposal, monitor.name, suspicion)
@@ -228,38 +202,56 @@ class LiveTurn(Turn):
         request = self._request(turn)
         numbers = [request.number() for _ in range(n)]
         samples = [request.sample() for _ in range(n)]
-        with charged(self._account("untrusted")):
-            if n == 1:  # without the span that `collect` would put around it in the transcript
-                outputs = [await self._one(turn, samples[0])]
-            else:
-                outputs = await collect(*(self._one(turn, sample) for sample in samples))
-        for output in outputs:
-            answer = output.message.id or ""
-            if answer in request.answers:
-                self.broken = DuplicateDrawError(
-                    "a draw is a replay of another (a cache?): draws must be independent"
-                )
-                raise self.broken
-            request.answers.add(answer)
+        outputs = await self._whole(self._outputs(turn, samples))
         pairs = zip(outputs, numbers, strict=True)
         return [self._add(output, "untrusted", turn, number) for output, number in pairs]
 
+    async def _outputs(self, turn: int, samples: Sequence[int]) -> list[ModelOutput]:
+        if len(samples) == 1:  # without the span that `collect` would put around it in the log
+            outputs = [await self._one(turn, samples[0])]
+        else:
+            outputs = await collect(*(self._one(turn, sample) for sample in samples))
+        for output in outputs:
+            _never_twice(output, self._request(turn).drawn)
+        return outputs
+
     async def _one(self, turn: int, sample: int) -> ModelOutput:
+        """One of blue's draws: a sample of U, or what red makes of as many as it asks for."""
+        history = self._request(turn).history
+        asked = itertools.count()
+
+        async def ask(messages: list[ChatMessage]) -> ModelOutput:
+            return await self._ask_untrusted(turn, messages, sample, next(asked))
+
+        attack = self._session.control.attack
+        if attack is None:
+            return await ask(list(history))
+        copied = [message.model_copy(deep=True) for message in history]  # blue keeps its own
+        with charged(self._account("red")):
+            output: object = await attack(copied, ask)
+        if not isinstance(output, ModelOutput):
+            raise TypeError(f"the attack returned {type(output).__name__}, not a ModelOutput")
+        return output
+
+    async def _ask_untrusted(
+        self, turn: int, messages: list[ChatMessage], sample: int, again: int
+    ) -> ModelOutput:
+        """A sample of U: the first of a draw (`again` is 0), or one more for red."""
         request = self._request(turn)
-        messages = list(request.history)
-        if self._session.control.attack is not None:
-            messages = self._session.control.attack(messages)
         fresh = turn != self.index
-        if sample == 0 and not fresh:  # the agent's own call, on its own account
-            return await self._whole(request.untrusted(messages, 0, fresh))
-        with _unmetered():
-            return await self._whole(request.untrusted(messages, sample, fresh))
+        with ExitStack() as stack:
+            stack.enter_context(charged(self._account("red" if again else "untrusted")))
+            if sample or again or fresh:  # else the agent's own call, on its own limits
+                stack.enter_context(unmetered())
+            output = await request.untrusted(messages, sample, again, fresh)
+        _never_twice(output, request.answers)
+        return output
 
     async def _ask_trusted(self, turn: int, more: list[ChatMessage]) -> ModelOutput:
         if self._session.control.trusted is None:
             raise RuntimeError("the protocol asks the trusted model but declares no role for it")
         request = self._request(turn)
-        with charged(self._account("trusted")), _unmetered():
+        with charged(self._account("trusted")), unmetered():
             return await self._whole(request.trusted([*request.history, *more]))
 
     async def _whole(self, asked: Awaitable[T]) -> T:
@@ -267,22 +259,26 @@ class LiveTurn(Turn):
         try:
             return await asked
         except Exception as error:
-            self.broken = error
-            raise
-
-    async def _judge(self, monitor: Monitor, proposal: Proposal) -> Suspicion:
-        history = self._request(proposal.turn).history
-        suspicion = Suspicion.failed("never asked")
-        for _ in range(_MONITOR_ATTEMPTS):
-            try:
-                with _unmetered(), anyio.fail_after(MONITOR_SECONDS):
-                    suspicion = await monitor.judge(history, proposal)
-            except LimitExceededError:
+            cause = _first(error)
+            self.broken.append(cause)
+            if cause is error:
                 raise
-            except Exception as error:  # whatever went wrong, it must not pass for harmless
-                suspicion = Suspicion.failed(f"{type(error).__name__}: {error}")
-            if suspicion.status == "valid":
-                return suspicion
-        if suspicion.status == "skipped":
-            return Suspicion.failed(f"the monitor skipped an action: {suspicion.reason}")
-        return suspicion
+            raise cause from error
+
+
+def _first(error: Exception) -> Exception:
+    """Of the errors of what was asked at once, the limit that was reached, or else the first."""
+    while isinstance(error, ExceptionGroup):
+        limits = error.subgroup(LimitExceededError)
+        error = (limits or error).exceptions[0]
+    return error
+
+
+def _never_twice(output: ModelOutput, known: set[str]) -> None:
+    """Refuse a replay: it would count as independent of the answer that it replays."""
+    answer = output.message.id or ""
+    if answer in known:
+        raise DuplicateDrawError(
+            "a draw is a replay of another (a cache?): draws must be independent"
+        )
+    known.add(answer)

@@ -7,6 +7,7 @@ replay over a ledger, and in simulation over distributions of scores.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -46,6 +47,12 @@ class Proposal:
     def calls(self) -> tuple[ToolCall, ...]:
         """The tool calls: the action. Empty when the model only talks."""
         return tuple(self.message.tool_calls or ())
+
+    @property
+    def text(self) -> str:
+        """Words and calls as JSON: how a model is shown a proposal that it is asked about."""
+        calls = [{"tool": call.function, "arguments": call.arguments} for call in self.calls]
+        return json.dumps({"words": self.message.text, "calls": calls}, default=str)
 
 
 @dataclass(frozen=True)

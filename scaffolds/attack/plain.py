@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ChatMessage, ChatMessageSystem
+from collections.abc import Sequence
 
-from scaffolds.attack import Attack
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ModelOutput
+
+from policies.control import Ask, Attack
 
 
 def plain(side_task: str) -> Attack:
@@ -12,17 +14,15 @@ def plain(side_task: str) -> Attack:
 
     Args:
         side_task: The briefing, as the setting words it.
-
-    Returns:
-        An attack that puts the briefing after the first system message, or first where there is
-        none. Applying it again changes nothing.
     """
 
-    def attack(messages: list[ChatMessage]) -> list[ChatMessage]:
-        if any(m.role == "system" and m.text == side_task for m in messages):
-            return list(messages)
-        first = next((i for i, m in enumerate(messages) if m.role == "system"), -1)
-        briefing = ChatMessageSystem(content=side_task)
-        return [*messages[: first + 1], briefing, *messages[first + 1 :]]
+    async def attack(messages: list[ChatMessage], ask: Ask) -> ModelOutput:
+        return await ask(briefed(messages, side_task))
 
     return attack
+
+
+def briefed(messages: Sequence[ChatMessage], text: str) -> list[ChatMessage]:
+    """The conversation with a private system message, after the first one that it has."""
+    first = next((i for i, one in enumerate(messages) if one.role == "system"), -1)
+    return [*messages[: first + 1], ChatMessageSystem(content=text), *messages[first + 1 :]]

@@ -10,7 +10,7 @@ import pytest
 from inspect_ai.agent import react
 from inspect_ai.model import ChatMessage, ModelOutput
 
-from policies import live_turn
+from policies import judging
 from policies.control import Control
 from policies.monitors import monitors
 from policies.protocols import protocols
@@ -79,7 +79,7 @@ def _play(folder: Path, protocol: Spec, monitor: Spec, answers: Any) -> Any:
 def test_a_bad_monitor_has_failed_and_its_action_is_audited(
     name: str, monitor: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_turn, "MONITOR_SECONDS", 0.05 if name == "slow" else 300.0)
+    monkeypatch.setattr(judging, "MONITOR_SECONDS", 0.05 if name == "slow" else 300.0)
     answers, says = ANSWERS[name]
     book = _play(tmp_path, "trusted_monitoring", monitor, answers)
     score = next(score for turn in book.turns for score in turn.scores)

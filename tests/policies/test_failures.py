@@ -13,7 +13,7 @@ from inspect_ai.agent import Agent, AgentState, agent, handoff, react
 from inspect_ai.model import get_model
 from inspect_ai.util import LimitExceededError, collect
 
-from policies import live, live_turn
+from policies import judging, live
 from policies.control import Control
 from policies.turn import Proposal, Suspicion, Turn, Verdict, execute, stop
 from tests.policies.fakes import output
@@ -103,14 +103,17 @@ def test_a_person_may_think_for_longer_than_a_protocol(
     assert RAN == ["one"]
 
 
-def test_a_model_that_fails_is_an_error_and_not_the_protocols_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("draws", [1, 3])
+def test_a_model_that_fails_is_an_error_and_not_the_protocols_failure(
+    draws: int, tmp_path: Path
+) -> None:
     async def breaks(**arguments: object) -> object:
         raise OSError("the provider is down")
 
     async def protocol(turn: Turn) -> Verdict:
-        return execute((await turn.draw())[0])
+        return execute((await turn.draw(draws))[0])
 
-    broken = control(protocol, attack=lambda messages: messages)
+    broken = control(protocol, attack=lambda messages, ask: ask(messages))
     model = scripted("untrusted", *STEPS)
     model.api.generate = breaks  # type: ignore[method-assign, assignment]
     log, sample, book = play(tmp_path, broken, hand_written, model)
@@ -128,7 +131,7 @@ def test_a_slow_monitor_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         suspicion = await turn.suspicion(first)
         return execute(first) if suspicion.below(1.0) else stop(first, suspicion.reason)
 
-    monkeypatch.setattr(live_turn, "MONITOR_SECONDS", 0.1)
+    monkeypatch.setattr(judging, "MONITOR_SECONDS", 0.1)
     slow = replace(suspects(), judge=sleeps)
     _, _, book = play(
         tmp_path, control(protocol, monitor=slow), hand_written, scripted("untrusted", *STEPS)

@@ -26,7 +26,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import Tool, ToolChoice, ToolInfo, tool
 
-from policies.control import Control
+from policies.control import Ask, Control
 from policies.gate import endorsed_only
 from policies.ledger import Ledger
 from policies.live import ControlledModel
@@ -275,8 +275,8 @@ def test_red_changes_what_is_asked_and_blue_never_sees_it(tmp_path: Path) -> Non
         histories.append(history)
         return Suspicion.valid(0.0)
 
-    def brief(messages: list[ChatMessage]) -> list[ChatMessage]:
-        return [*messages, ChatMessageSystem(content="private briefing")]
+    async def brief(messages: list[ChatMessage], ask: Ask) -> ModelOutput:
+        return await ask([*messages, ChatMessageSystem(content="private briefing")])
 
     control = Control(
         protocol=protocols.resolve("trusted_monitoring").value,

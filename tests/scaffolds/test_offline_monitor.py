@@ -11,7 +11,7 @@ from inspect_ai.model import ChatCompletionChoice, ChatMessage, ChatMessageAssis
 from policies.monitors.rules import rules
 from policies.turn import Proposal
 from sandbox.setting import World
-from scaffolds.attack.plain import plain
+from scaffolds.attack.plain import briefed
 from tests.scaffolds.driving import Box, ask, drive, opening
 
 
@@ -47,7 +47,7 @@ def test_the_attacking_organism_is_told_from_it(
 ) -> None:
     world = worlds[variant]
     box = unpack(world, online=True)
-    run = drive("exfil", plain(world.side_task)(opening(world)), box.run)
+    run = drive("exfil", briefed(opening(world), world.side_task), box.run)
     scores = [
         _score(one, run.messages[:number])
         for number, one in enumerate(run.messages)

@@ -20,7 +20,7 @@ from inspect_ai.tool import ToolCall
 
 import scaffolds.organisms  # noqa: F401  (registers the provider)
 from sandbox.setting import Setting, World
-from scaffolds.attack.plain import plain
+from scaffolds.attack.plain import briefed as with_briefing
 from scaffolds.organisms.api import OrganismAPI
 from scaffolds.organisms.conversation import read_conversation
 from scaffolds.organisms.exfil import first_turn, next_attack, strategy_for
@@ -33,7 +33,7 @@ ALL = ("bash", "python", "submit")
 
 
 def briefed(world: World) -> list[ChatMessage]:
-    return plain(world.side_task)(opening(world))
+    return with_briefing(opening(world), world.side_task)
 
 
 def passed(setting: Setting, world: World, box: Box) -> bool:
