@@ -1,4 +1,4 @@
-"""What a registered protocol or monitor takes, in words: types, ranges, defaults."""
+"""What a registered protocol, monitor or attack takes, in words: types, ranges, defaults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Description:
-    """A protocol or monitor in words.
+    """A protocol, monitor or attack in words.
 
     Attributes:
         name: the registered name.
@@ -45,6 +45,7 @@ class Description:
         roles: the model roles that it asks, beside the untrusted model, sorted.
         parameters: in the order of its signature.
         objects: the fields of mappings that parameters may be, by the name in `Parameter.type`.
+        declared: see `Entry`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Description:
     roles: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     objects: Mapping[str, tuple[Parameter, ...]]
+    declared: Mapping[str, str]
 
 
 class _Schema(GenerateJsonSchema):
@@ -73,6 +75,7 @@ def describe(entry: Entry[Any]) -> Description:
         roles=tuple(sorted(entry.roles)),
         parameters=_parameters(schema, inspect.getdoc(entry.factory) or ""),
         objects={name: _parameters(one, one.get("description", "")) for name, one in objects},
+        declared=entry.declared,
     )
 
 

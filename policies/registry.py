@@ -1,4 +1,4 @@
-"""Names for protocols and monitors, as typed on the command line or in a file.
+"""Names for protocols, monitors and attacks, as typed on the command line or in a file.
 
 A *spec* is a name (`trusted_monitoring`) or a mapping with a name and arguments
 (`{name: trusted_monitoring, threshold: 0.3}`); an argument may be a spec itself, so that one wraps
@@ -82,12 +82,14 @@ class Entry(Generic[T]):
         factory: makes the protocol or monitor.
         roles: see `Resolved`; with the defaults of an argument called `role`, which replaces them.
         arguments: what it takes, with defaults, types and ranges.
+        declared: what else it says of itself, such as what an attack knows.
     """
 
     name: str
     factory: Callable[..., T]
     roles: frozenset[str]
     arguments: type[BaseModel]
+    declared: Mapping[str, str]
 
     @property
     def summary(self) -> str:
@@ -116,9 +118,14 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
 
     def register(
-        self, *, roles: tuple[str, ...] = ()
+        self, *, roles: tuple[str, ...] = (), **declared: str
     ) -> Callable[[Callable[..., T]], Callable[..., T]]:
-        """A decorator for a factory; its function's name is the registered name."""
+        """A decorator for a factory; its function's name is the registered name.
+
+        Args:
+            roles: see `Entry`.
+            declared: see `Entry`.
+        """
 
         def add(factory: Callable[..., T]) -> Callable[..., T]:
             check = validate_call(config=ConfigDict(validate_default=True))
@@ -130,7 +137,8 @@ class Registry(Generic[T]):
                     f"{self._noun} {name} is there already, from {_file(taken.factory)}: "
                     "give this one another name"
                 )
-            self._entries[name] = Entry(name, factory, frozenset(roles), _arguments(factory))
+            arguments = _arguments(factory)
+            self._entries[name] = Entry(name, factory, frozenset(roles), arguments, declared)
             return checked
 
         return add
