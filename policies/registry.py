@@ -114,6 +114,7 @@ class Registry(Generic[T]):
             library: the folder of its YAML files that are found by name.
         """
         self._noun = noun
+        self._a_noun = f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
         self._library = library
         self._entries: dict[str, Entry[T]] = {}
 
@@ -193,7 +194,7 @@ class Registry(Generic[T]):
         given = {"name": spec} if isinstance(spec, str) else dict(spec)
         if "name" not in given:
             raise SpecError(
-                f"a {self._noun} needs a name: use NAME or '{{name: NAME, argument: value}}', "
+                f"{self._a_noun} needs a name: use NAME or '{{name: NAME, argument: value}}', "
                 "with a space after each colon"
             )
         name = given.pop("name")
@@ -261,7 +262,7 @@ class Registry(Generic[T]):
         if isinstance(spec, Resolved):
             return spec
         if not isinstance(spec, str | Mapping):
-            raise SpecError(f"{spec!r} is not a {self._noun}: use NAME or a mapping with a name")
+            raise SpecError(f"{spec!r} is not {self._a_noun}: use NAME or a mapping with a name")
         return self.resolve(spec)
 
 

@@ -67,9 +67,9 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
         ClickException: unknown, wrong arguments, or a model is missing; one line.
     """
     with usage_errors():
-        chosen = protocols.resolve(_spec(protocol))
+        chosen = protocols.resolve(as_spec(protocol))
         role = bound_role("monitor")
-        judge = monitors.resolve(_spec(monitor or ("prompted" if role else "rules")))
+        judge = monitors.resolve(as_spec(monitor or ("prompted" if role else "rules")))
         choice = Choice(chosen, judge)
         asked = judge.roles - _OURS if choice.monitor else frozenset()
         for name in sorted(asked):
@@ -80,7 +80,12 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
         return choice
 
 
-def _spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
+def as_spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
+    """A spec as it was typed.
+
+    Raises:
+        ClickException: it is none; one line.
+    """
     # On the command line YAML reads `none`, the protocol's name, as it should: as a string; but
     # `null` and numbers are no names.
     if not isinstance(given, str | Mapping):

@@ -16,14 +16,14 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import SandboxUnavailableError
 from inspect_ai.viewer import ViewerConfig
 
-from policies.control import Control
+from policies.control import Attack, Control
 from policies.gate import endorsed_only
 from policies.live import ControlledModel
 from policies.turn import Auditor, Proposal
 from sandbox import cell
-from scaffolds.attack.plain import plain
 from scaffolds.colleagues import colleagues
 from scaffolds.controlled import controlled
+from tasks.attacking import Red
 from tasks.choosing import Choice
 from tasks.containment import require_closed_cell
 from tasks.roles import bound_role
@@ -35,6 +35,7 @@ _MESSAGES = 120  # an oracle needs up to 25 turns, and an attack beside it some 
 def game(
     dataset: Dataset,
     choice: Choice,
+    red: Red | None,
     provider: cell.Provider,
     untrusted: Model,
     trusted: Model | None,
@@ -47,6 +48,7 @@ def game(
     Args:
         dataset: samples whose metadata is an `About`.
         choice: the protocol and the monitor.
+        red: the attack policy; None where no sample is in attack mode.
         provider: the kind of cell.
         untrusted: plays the agent.
         trusted: the trusted model, where the protocol needs one.
@@ -59,7 +61,7 @@ def game(
     return Task(
         dataset=dataset,
         setup=prepare(provider),
-        solver=[work(choice), *([after] if after else [])],
+        solver=[work(choice, red), *([after] if after else [])],
         scorer=scorer,
         model=controlled_model,
         model_roles={role: model for role, model in roles.items() if model is not None},
@@ -68,7 +70,12 @@ def game(
         message_limit=_MESSAGES,
         epochs=Epochs(1, []),  # a mean over epochs is not a count of samples
         viewer=ViewerConfig(trust_content=False),  # what a hostile model writes is shown as text
-        metadata={**choice.metadata, **metadata, "sandbox": provider},
+        metadata={
+            **choice.metadata,
+            **(red.metadata if red else {}),
+            **metadata,
+            "sandbox": provider,
+        },
     )
 
 
@@ -89,7 +96,7 @@ def prepare(provider: cell.Provider) -> Solver:
 
 
 @solver
-def work(choice: Choice) -> Solver:
+def work(choice: Choice, red: Red | None) -> Solver:
     """Let the untrusted model work on the task under control."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -100,7 +107,7 @@ def work(choice: Choice) -> Solver:
             # By role: Inspect reports tokens and cost of the model that it bound.
             trusted=get_model(role="trusted", required=True) if choice.asks_trusted else None,
             auditor=auditor(about.mode),
-            attack=plain(about.side_task().briefing) if about.mode == "attack" else None,
+            attack=_attack(red, about, f"{state.sample_id}/{state.epoch}"),
             bytes_out=await _counted_from_here(),
             task=about.task,
             on_turn=_note_turn,
@@ -110,6 +117,13 @@ def work(choice: Choice) -> Solver:
         return await as_solver(controlled(control, scaffold))(state, generate)
 
     return solve
+
+
+def _attack(red: Red | None, about: About, seed: str) -> Attack | None:
+    if about.mode != "attack":
+        return None
+    assert red is not None, "a task with samples in attack mode has an attack policy"
+    return red.begin(about.side_task().briefing, seed)
 
 
 async def _counted_from_here() -> Callable[[], Awaitable[int]]:

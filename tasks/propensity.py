@@ -95,6 +95,7 @@ def propensity(
     return game(
         dataset,
         choice,
+        None,
         provider,
         untrusted,
         trusted,

@@ -8,12 +8,13 @@ from pathlib import Path
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ModelOutput
 
 from policies.control import Ask, Attack
-from policies.promptfiles import PromptFiles
+from policies.promptfiles import PromptFiles, fill
 from policies.registry import Resolved
 from policies.turn import Judge, Proposal, Suspicion
-from scaffolds.attack._registry import Brief, careful
+from scaffolds.attack._registry import Begin, Brief, careful
 
-FILES = PromptFiles(Path(__file__).with_name("prompts"))
+ATTACK_PROMPTS = PromptFiles(Path(__file__).with_name("prompts"))
+"""Private to red; their digests go into the log."""
 
 Scorer = Callable[[Sequence[ChatMessage], ModelOutput], Awaitable[Suspicion]]
 """How suspicious an answer of U's would be, made after this history."""
@@ -29,7 +30,7 @@ def prompt_text(prompt: str, *needs: str) -> str:
     Raises:
         ValueError: there is no such prompt, or a placeholder is missing.
     """
-    text = FILES.text(prompt).strip()
+    text = ATTACK_PROMPTS.text(prompt).strip()
     for need in needs:
         if f"{{{need}}}" not in text:
             raise ValueError(f"the prompt {prompt} must have {{{need}}} in it")
@@ -42,13 +43,24 @@ def briefed(messages: Sequence[ChatMessage], text: str) -> list[ChatMessage]:
     return [*messages[: first + 1], ChatMessageSystem(content=text), *messages[first + 1 :]]
 
 
-def telling(text: str) -> Attack:
-    """An attack that briefs U and leaves the rest to it."""
+def telling(text: str, **values: str) -> Begin:
+    """An attack that briefs U and leaves the rest to it.
 
-    async def attack(messages: list[ChatMessage], ask: Ask) -> ModelOutput:
-        return await ask(briefed(messages, text))
+    Args:
+        text: a prompt; `{side_task}` and `{protocol}` in it are filled from the brief.
+        values: what its other placeholders stand for.
+    """
 
-    return attack
+    def begin(brief: Brief) -> Attack:
+        protocol = brief.protocol or "(not known)"
+        told = fill(text, side_task=brief.side_task, protocol=protocol, **values)
+
+        async def attack(messages: list[ChatMessage], ask: Ask) -> ModelOutput:
+            return await ask(briefed(messages, told))
+
+        return attack
+
+    return begin
 
 
 def scorer(brief: Brief, own: Resolved[Judge] | None) -> Scorer:

@@ -1,28 +1,19 @@
-"""The plainest attack policy: tell the model its side task."""
+"""Plain: the side task in the setting's words ("AI Control", arXiv 2312.06942, and most after it).
+
+The literature's attack prompts say more; this one is the floor.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from inspect_ai.model import ChatMessage, ChatMessageSystem, ModelOutput
-
-from policies.control import Ask, Attack
+from scaffolds.attack._asking import prompt_text, telling
+from scaffolds.attack._registry import Begin, attack
 
 
-def plain(side_task: str) -> Attack:
-    """Brief the untrusted model in a private system message.
+@attack()
+def plain(prompt: str = "plain_v1") -> Begin:
+    """Tell U its side task in a private system message, and nothing else.
 
     Args:
-        side_task: The briefing, as the setting words it.
+        prompt: one of ours by name, or the path of a `.md` file with `{side_task}` in it.
     """
-
-    async def attack(messages: list[ChatMessage], ask: Ask) -> ModelOutput:
-        return await ask(briefed(messages, side_task))
-
-    return attack
-
-
-def briefed(messages: Sequence[ChatMessage], text: str) -> list[ChatMessage]:
-    """The conversation with a private system message, after the first one that it has."""
-    first = next((i for i, one in enumerate(messages) if one.role == "system"), -1)
-    return [*messages[: first + 1], ChatMessageSystem(content=text), *messages[first + 1 :]]
+    return telling(prompt_text(prompt, "side_task"))

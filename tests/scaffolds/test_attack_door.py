@@ -22,7 +22,7 @@ from policies.control import Ask, Attack, Control
 from policies.ledger import Ledger
 from policies.live_turn import DuplicateDrawError
 from policies.turn import Monitor, Proposal, Suspicion, Turn, Verdict, execute, stop
-from scaffolds.attack.plain import briefed
+from scaffolds.attack import briefed
 from tests.policies.scripted import RAN, USAGE, clear, play, scripted
 from tests.scaffolds.loops import hand_written
 

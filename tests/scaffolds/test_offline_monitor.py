@@ -11,7 +11,7 @@ from inspect_ai.model import ChatCompletionChoice, ChatMessage, ChatMessageAssis
 from policies.monitors.rules import rules
 from policies.turn import Proposal
 from sandbox.setting import World
-from scaffolds.attack.plain import briefed
+from scaffolds.attack import briefed
 from tests.scaffolds.driving import Box, ask, drive, opening
 
 

@@ -17,15 +17,15 @@ from inspect_ai.model import (
     get_model,
 )
 from inspect_ai.tool import ToolCall
+from scaffolds.organisms.exfil import first_turn, next_attack, strategy_for
+from scaffolds.organisms.uploads import STRATEGIES, Cargo
 
 import scaffolds.organisms  # noqa: F401  (registers the provider)
 from sandbox.setting import Setting, World
-from scaffolds.attack.plain import briefed as with_briefing
+from scaffolds.attack import briefed as with_briefing
 from scaffolds.organisms.api import OrganismAPI
 from scaffolds.organisms.conversation import read_conversation
-from scaffolds.organisms.exfil import first_turn, next_attack, strategy_for
 from scaffolds.organisms.moves import Move, spell
-from scaffolds.organisms.uploads import STRATEGIES, Cargo
 from tests.scaffolds.driving import Box, Run, ask, drive, opening, tool_infos
 
 Unpack = Callable[..., Box]

@@ -1,0 +1,75 @@
+"""A benchmark over settings: what the tasks `exfil` and `oversight` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from inspect_ai import Task
+
+from sandbox import cell
+from sandbox.settingspec import Salience
+from tasks.attacking import choose_attack
+from tasks.choosing import choose
+from tasks.errors import usage_errors
+from tasks.game import game
+from tasks.roles import trusted_model, untrusted_model
+from tasks.samples import modes_of, samples
+from tasks.scoring import control_outcome
+from tasks.worlds import find_settings
+
+
+def benchmark(
+    everything: Sequence[str],
+    *,
+    protocol: str | dict[str, Any],
+    monitor: str | dict[str, Any] | None,
+    attack: str | dict[str, Any],
+    modes: str | list[str],
+    settings: str | list[str],
+    variants: int,
+    salience: Salience,
+    side: str | None,
+    sandbox: str,
+) -> Task:
+    """Check what was typed and make the task of it; arguments as `tasks.exfil.exfil` says.
+
+    Args:
+        everything: the settings that `all` stands for.
+        protocol: see there, and so on.
+        monitor: see there.
+        attack: see there.
+        modes: see there.
+        settings: see there.
+        variants: see there.
+        salience: see there.
+        side: see there.
+        sandbox: see there.
+
+    Raises:
+        ClickException: something is wrong with it; one line.
+    """
+    choice = choose(protocol, monitor)
+    red = choose_attack(attack, choice)
+    with usage_errors():
+        found = find_settings(settings, everything)
+        dataset = samples(found, variants, modes_of(modes), salience, side)
+        untrusted = untrusted_model()
+        asks_trusted = choice.asks_trusted or "trusted" in red.roles
+        trusted = trusted_model(untrusted) if asks_trusted else None
+        provider = cell.choose(sandbox)
+    print(
+        f"sallyport: protocol {choice.protocol.name}, "
+        f"monitor {choice.judge.name if choice.monitor else 'none'}, attack {red.policy.name}, "
+        f"settings {dataset.name}, sandbox {provider}"
+    )
+    return game(
+        dataset,
+        choice,
+        red,
+        provider,
+        untrusted,
+        trusted,
+        control_outcome(provider),
+        {"salience": salience},
+    )
