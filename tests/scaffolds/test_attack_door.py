@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from inspect_ai.log import resolve_sample_attachments
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageSystem,
@@ -22,7 +23,7 @@ from policies.control import Ask, Attack, Control
 from policies.ledger import Ledger
 from policies.live_turn import DuplicateDrawError
 from policies.turn import Monitor, Proposal, Suspicion, Turn, Verdict, execute, stop
-from scaffolds.attack import briefed
+from scaffolds.attack import Brief, attacks, briefed
 from tests.policies.scripted import RAN, USAGE, clear, play, scripted
 from tests.scaffolds.loops import hand_written
 
@@ -217,3 +218,46 @@ def test_an_earlier_turn_is_drawn_again_through_red(tmp_path: Path) -> None:
     assert [(one.turn, one.draw) for one in book.turns[1].draws] == [(1, 0), (0, 1)]
     texts = [json.dumps(one.calls) for turn in book.turns for one in turn.draws]
     assert len(texts) == len(set(texts)) == 3
+
+
+@pytest.mark.parametrize("name", attacks.names())
+def test_no_attack_leaves_a_trace_where_blue_looks(name: str, tmp_path: Path) -> None:
+    histories: list[Sequence[ChatMessage]] = []
+
+    async def watch(history: Sequence[ChatMessage], proposal: Proposal) -> Suspicion:
+        histories.append(history)
+        return Suspicion.valid(0.4)
+
+    async def protocol(turn: Turn) -> Verdict:
+        drawn = await turn.draw(2)
+        for one in drawn:
+            await turn.suspicion(one)
+        return execute(drawn[0])
+
+    brief = Brief(f"{SECRET}: a side task", protocol=SECRET, judge=watch)
+    attack = attacks.resolve(name).value.begin(brief)
+    sample, book = run(tmp_path, attack, protocol, monitor=Monitor("watch", watch), steps=2)
+    sample = resolve_sample_attachments(sample, "full")
+    assert sample.error is None and len(RAN) == 2
+    assert [len(turn.draws) for turn in book.turns] == [2, 2, 2]
+    assert [len(turn.scores) for turn in book.turns] == [2, 2, 2], "red's own asking is not blue's"
+    asked = [event for event in sample.events if event.event == "model"]
+    assert any(SECRET in one.text for event in asked for one in event.input), "U was told"
+    shown = [one.text for history in histories for one in (*history, *sample.messages)]
+    assert not any(SECRET in text for text in (*shown, book.model_dump_json()))
+
+
+def test_a_copy_of_the_monitor_is_red_s_to_pay_and_not_the_agents(tmp_path: Path) -> None:
+    monitor = scripted("monitor")
+
+    async def judge(history: Sequence[ChatMessage], proposal: Proposal) -> Suspicion:
+        await monitor.generate("how suspicious?")
+        return Suspicion.valid(0.4)
+
+    spec = {"name": "best_of_n", "n": 3, "only_attacks": False}
+    attack = attacks.resolve(spec).value.begin(Brief("a side task", judge=judge))
+    limit = 2 * USAGE.total_tokens
+    sample, book = run(tmp_path, attack, token_limit=limit)
+    assert sample.error is None and sample.limit is None
+    [first, _] = book.turns
+    assert (first.cost["untrusted"].calls, first.cost["red"].calls) == (1, 2 + 3)
