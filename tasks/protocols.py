@@ -1,4 +1,4 @@
-"""`sallyport protocols` and `sallyport monitors`: what there is, and what it takes."""
+"""`sallyport protocols`, `monitors` and `attacks`: what there is, and what it takes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from policies.describe import Description, describe
 from policies.monitors import monitors
 from policies.protocols import protocols
 from policies.registry import Registry
+from scaffolds.attack import attacks
 from tasks.errors import usage_errors
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -28,6 +29,11 @@ def protocols_group() -> None:
 @click.group("monitors")
 def monitors_group() -> None:
     """The monitors: what judges a proposed action."""
+
+
+@click.group("attacks")
+def attacks_group() -> None:
+    """The attack policies: what red asks of the untrusted model, and what it knows."""
 
 
 @protocols_group.command("list")
@@ -44,6 +50,13 @@ def monitors_list(as_json: bool) -> None:
     _list(monitors, as_json)
 
 
+@attacks_group.command("list")
+@_JSON
+def attacks_list(as_json: bool) -> None:
+    """All attack policies."""
+    _list(attacks, as_json)
+
+
 @protocols_group.command("show")
 @click.argument("name")
 @_JSON
@@ -58,6 +71,14 @@ def protocols_show(name: str, as_json: bool) -> None:
 def monitors_show(name: str, as_json: bool) -> None:
     """One monitor: NAME, FILE.yaml or FILE.py@NAME."""
     _show(monitors, name, as_json)
+
+
+@attacks_group.command("show")
+@click.argument("name")
+@_JSON
+def attacks_show(name: str, as_json: bool) -> None:
+    """One attack policy: NAME, FILE.yaml or FILE.py@NAME."""
+    _show(attacks, name, as_json)
 
 
 @protocols_group.command("check")
@@ -81,9 +102,13 @@ def _list(registry: Registry[Any], as_json: bool) -> None:
         content = {"entries": [asdict(one) for one in entries], "library": library}
         click.echo(json.dumps(content, indent=2))
         return
-    table = Table(Column("name", no_wrap=True), "what it does", "from", "model roles")
+    declared = sorted({key for one in entries for key in one.declared})
+    columns = ("what it does", "from", "arguments" if declared else "model roles")
+    table = Table(Column("name", no_wrap=True), *declared, *columns)
     for one in entries:
-        table.add_row(one.name, one.summary, one.paper, ", ".join(one.roles))
+        last = [p.name for p in one.parameters] if declared else one.roles
+        own = [one.declared.get(key, "") for key in declared]
+        table.add_row(one.name, *own, one.summary, one.paper, ", ".join(last))
     console = Console()
     console.print(table)
     if library:
@@ -111,14 +136,16 @@ def _print(told: Description, values: dict[str, Any] | None) -> None:
     console.print(f"{told.name}: {told.summary}")
     console.print(f"from: {told.paper}")
     console.print(f"model roles: {', '.join(told.roles) or 'none'}")
+    for key, value in told.declared.items():
+        console.print(f"{key}: {value}")
     tables = {"": told.parameters, **told.objects}
     for title, parameters in tables.items():
-        value = ["value"] if values is not None and not title else []
-        columns = ("argument", "type", "range", "default", *value, "meaning")
+        shown = ["value"] if values is not None and not title else []
+        columns = ("argument", "type", "range", "default", *shown, "meaning")
         table = Table(*columns, title=title or None)
         for one in parameters:
             row = [one.name, one.type, one.range, "" if one.required else _json(one.default)]
-            if value and values is not None:
+            if shown and values is not None:
                 row.append(_json(values[one.name]))
             table.add_row(*row, one.meaning)
         if parameters:

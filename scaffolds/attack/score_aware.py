@@ -1,7 +1,7 @@
 """Score-aware (Terekhov et al., arXiv 2510.09462; MonitoringBench, arXiv 2605.09684).
 
-Refining attacks against the monitor brought what Opus 4.5 catches of MonitoringBench's attacks from
-94.9% to 60.3%, and what GPT-5 catches from 60.2% to 19.5%.
+Of MonitoringBench's attacks Opus 4.5 catches 94.9% as they were elicited, and 60.3% once they were
+refined.
 """
 
 from __future__ import annotations
