@@ -33,6 +33,16 @@ from tasks.exfil import exfil
         ({"attack": {"name": "plain", "n": 8}}, "attack plain has no argument 'n'"),
         ({"attack": {"name": "plain", "prompt": "rude"}}, "no prompt 'rude'"),
         ({"attack": 7}, "7 is not a name"),
+        ({"attack": {"name": "start_stop", "start": 3, "stop": 2}}, "must come after start=3"),
+        # What red asks of a model must be there, also where blue asks it nothing.
+        (
+            {"attack": {"name": "best_of_n", "monitor": "prompted"}},
+            "attack best_of_n asks a model: give --model-role monitor=MODEL",
+        ),
+        (
+            {"protocol": "none", "monitor": "prompted", "attack": "score_aware"},
+            "attack score_aware asks a model: give --model-role monitor=MODEL",
+        ),
         ({"settings": "moon_base"}, "use one of checkpoint_audit"),
         ({"settings": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"modes": "sneaky"}, "use honest, attack, natural"),
