@@ -95,7 +95,9 @@ def test_money_of_which_a_part_is_unknown_is_unknown() -> None:
 
 def test_totals_fit_in_a_summary() -> None:
     whole = CostRecord(calls=10**5, input=10**9, output=10**9, cache_read=10**10, money=12345.6789)
-    turns = [TurnRecord(index=0, cost={r: whole for r in ("untrusted", "trusted", "monitor")})]
+    turns = [
+        TurnRecord(index=0, cost={r: whole for r in ("untrusted", "trusted", "monitor", "red")})
+    ]
     assert len(json.dumps(totals(turns))) < 1000
 
 

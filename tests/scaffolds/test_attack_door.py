@@ -90,6 +90,19 @@ def test_every_sample_of_every_draw_has_a_seed_of_its_own(tmp_path: Path) -> Non
     assert RAN == ["draw 2007932"]  # 7, the third draw, its second sample: whatever came first
 
 
+def test_samples_of_one_draw_are_independent_under_a_response_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
+    model = scripted("untrusted", ["one"])
+    model.config.cache = True  # the model's own: --cache is for first samples only
+    control = Control(first_draw, None, None, auditor=clear, attack=thrice)
+    for calls in (6, 6):  # the second time, each comes back from a scope of its own
+        _, sample, _ = play(tmp_path, control, hand_written, model)
+        assert sample.error is None, "no sample is a replay of another"
+        assert model.api.calls == calls  # type: ignore[attr-defined]
+
+
 def test_the_agents_limits_count_one_call_per_turn(tmp_path: Path) -> None:
     sample, book = run(tmp_path, thrice, third_of_three, steps=2, turn_limit=3)
     assert sample.limit is None and len(book.turns) == 3
