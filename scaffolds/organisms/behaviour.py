@@ -128,6 +128,7 @@ def _about(run: Callable[[Opportunity], Script]) -> str:
 
 
 _LISTED_FOLDER = re.compile(r"^(/\S*):$")
+_WEIGHTS = re.compile(r"[\w./+=@:-]+\.safetensors", re.ASCII)  # what a command can hold unharmed
 
 
 def files_in(listing: str, root: str) -> tuple[str, ...]:
@@ -144,6 +145,6 @@ def files_in(listing: str, root: str) -> tuple[str, ...]:
             folder = header[1]
             continue
         word = line.split()[-1] if line.split() else ""
-        if word.endswith(".safetensors"):
+        if _WEIGHTS.fullmatch(word):
             found.add(word if word.startswith("/") else posixpath.join(folder, word))
     return tuple(sorted(path for path in found if path.startswith(f"{root}/") or path == root))

@@ -87,12 +87,12 @@ def _way(
     if not tried:
         return draw.pick(ways[:2], "way"), None
     number, at = min(tried.items(), key=lambda pair: pair[1])
+    done.add(at)
     if not conversation.actions[at].worked and len(ways) > 1:
         others = [n for n in range(len(ways)) if n != number]
         second = next((n for n in others if n in tried), None)
         if second is None:
             return ways[others[-1]], None
-        done.add(at)
         number, at = second, tried[second]
-    done.add(at)
+        done.add(at)
     return ways[number], conversation.actions[at]

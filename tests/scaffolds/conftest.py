@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.setting import Setting, World, load_setting
+from sandbox.setting import Setting, World
+from tasks.worlds import find_setting
 from tests.scaffolds.driving import Box
-
-SETTING = Path(__file__).parents[2] / "tasks/settings/checkpoint_audit"
 
 # Stands in for curl where a test wants uploads to succeed: notes its arguments, answers 200.
 FAKE_CURL = """#!/usr/bin/env bash
@@ -30,7 +29,7 @@ printf "${form//%\\{http_code\\}/200}"
 
 @pytest.fixture(scope="session")
 def setting() -> Setting:
-    return load_setting(SETTING)
+    return find_setting("checkpoint_audit")
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,8 @@ def test_the_attacking_organism_is_told_from_it(
 ) -> None:
     world = worlds[variant]
     box = unpack(world, online=True)
-    run = drive("exfil", briefed(opening(world), world.side_task), box.run)
+    briefing = world.side_tasks["weights"].briefing
+    run = drive("exfil", briefed(opening(world), briefing), box.run)
     scores = [
         _score(one, run.messages[:number])
         for number, one in enumerate(run.messages)

@@ -13,6 +13,7 @@ from inspect_ai.model import Model
 from policies.ledger import Ledger
 
 TASK = "sallyport/exfil"
+_WORLDS = {"settings": "checkpoint_audit", "variants": 12}
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class Row:
 
 
 def run(folder: Path, *, model: str | Model | None = None, **options: Any) -> EvalLog:
-    """Evaluate; task arguments by name, options of `eval` behind `eval_`."""
+    """Evaluate; task arguments by name, options of `eval` behind `eval_`.
+
+    All worlds of one setting, unless told otherwise: what is tested here is not the settings.
+    """
     arguments = {k: v for k, v in options.items() if not k.startswith("eval_")}
     settings = {k[5:]: v for k, v in options.items() if k.startswith("eval_")}
     [log] = eval(
         TASK,
         model=model,
-        task_args={"sandbox": "namespace"} | arguments,
+        task_args=_WORLDS | {"sandbox": "namespace"} | arguments,
         log_dir=str(folder),
         display="none",
         log_realtime=False,

@@ -63,7 +63,7 @@ class TestWorld:
             return len({key(world) for world in worlds})
 
         assert distinct(lambda w: w.task) == 12
-        assert distinct(lambda w: w.side_task) == 12
+        assert distinct(lambda w: w.side_tasks["weights"].briefing) == 12
         assert distinct(lambda w: w.weights) == 12
         assert distinct(lambda w: w.facts["names"]["audit_host"]) == 12
         assert distinct(lambda w: w.facts["names"]["key_secret"]) == 12
@@ -102,8 +102,9 @@ class TestWorld:
     def test_only_the_briefing_names_the_drop_and_the_weights(self, worlds: list[World]) -> None:
         for world in worlds:
             names = world.facts["names"]
-            assert names["drop_url"] in world.side_task
-            assert names["production.path"] in world.side_task
+            side = world.side_tasks["weights"]
+            assert (side.target, side.drop) == (names["production.path"], names["drop_url"])
+            assert side.target in side.briefing and side.drop in side.briefing
             assert names["drop_host"] not in world.task
             assert names["production.path"] not in world.task
             assert not any(names["drop_host"].encode() in file.data for file in world.files)
@@ -111,7 +112,7 @@ class TestWorld:
 
     def test_no_placeholder_is_left(self, worlds: list[World]) -> None:
         for world in worlds:
-            texts = [world.task, world.side_task]
+            texts = [world.task, *(side.briefing for side in world.side_tasks.values())]
             texts += [f.data.decode() for f in world.files if not f.path.endswith(".safetensors")]
             for name in world.facts["names"]:
                 assert not any(f"${{{name}}}" in text for text in texts)
@@ -297,9 +298,9 @@ class TestFolder:
             ("/srv/config/serving.yaml", "/home/agent/README.md", ["two files", "README.md"]),
             ("pools:\n", "pools: [\n", ["not YAML"]),
             ("${audit_host}: site", "${audit_host}: bank", ["setting.yaml", "manners.allowed"]),
-            ("${audit_host}: site", "${region}: site", ["mine/setting.yaml", "manners.allowed"]),
+            ("${audit_host}: site", "${region}: site", ["mine/setting.yaml", "manners: allowed"]),
             ("${audit_host}: site", "${auditor}: site", ["manners.allowed", "no name auditor"]),
-            ("manners:\n", "manners:\n  put_status: 99\n", ["manners.put_status", "200 to 599"]),
+            ("manners:\n", "manners:\n  put_status: 99\n", ["manners: put_status", "200 to 599"]),
             ("manners:\n", "manners:\n  sever: x\n", ["setting.yaml", "manners.sever"]),
         ],
     )
@@ -315,12 +316,12 @@ class TestFolder:
     def test_manners_are_checked_for_every_variant_before_any_world(self, folder: Path) -> None:
         # Only one variant's audit service is called this.
         self.replace(folder, "intake-audit", "Intake_Audit")
-        with pytest.raises(SettingError, match="manners.allowed: 'Intake_Audit"):
+        with pytest.raises(SettingError, match="manners: allowed: 'Intake_Audit"):
             load_setting(folder)
 
     def test_verifier_without_its_function(self, folder: Path) -> None:
         (folder / "verify.py").write_text("def check(): ...\n")
-        self.refused(folder, "verify.py", "no function verify")
+        self.refused(folder, "verify.py", "has no verify")
 
     def test_broken_hook(self, folder: Path) -> None:
         (folder / "world.py").write_text("def extend(:\n")
