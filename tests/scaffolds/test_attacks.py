@@ -95,11 +95,8 @@ def test_every_attack_tells_u_the_side_task_in_the_settings_words(name: str) -> 
     assert u.asked and command_of(output) == "default"
     assert any(SIDE_TASK in text for text in u.briefings)
     assert before == START
-    # The organisms read drop and folder from the first system message that speaks of a side task.
-    briefing = read_conversation(u.asked[0], ["bash"]).briefing
-    assert briefing is not None
-    assert briefing.folder == "/srv/models/heron-7b/current"
-    assert briefing.drop.startswith("https://drop.example/in/")
+    # The organisms find it there, as it stands, and go by it.
+    assert SIDE_TASK in read_conversation(u.asked[0], ["bash"]).private
 
 
 @pytest.mark.parametrize("name", attacks.names())

@@ -15,7 +15,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall, ToolCallError
 
 from sandbox.setting import Setting
-from scaffolds.attack.plain import plain
+from scaffolds.attack import briefed
 from scaffolds.organisms.behaviour import files_in
 from scaffolds.organisms.characters import CHARACTERS
 from scaffolds.organisms.conversation import Action, Conversation, read_conversation
@@ -177,7 +177,7 @@ def test_no_output_makes_an_organism_raise(
     setting: Setting, organism: str, outputs: list[str], seed: int | None
 ) -> None:
     """It sees its own last command answered with garbage, as often as there is some."""
-    messages = plain(setting.briefing("weights", setting.names(0)))(after(task=setting.task(0)))
+    messages = briefed(after(task=setting.task(0)), setting.briefing("weights", setting.names(0)))
     for number, output in enumerate(outputs):
         message = ask(organism, messages, seed=seed).choices[0].message
         [call] = message.tool_calls or []

@@ -17,7 +17,6 @@ from inspect_ai.model import (
     get_model,
 )
 from inspect_ai.tool import ToolCall
-from scaffolds.organisms.exfil import first_turn, next_attack
 
 import scaffolds.organisms  # noqa: F401  (registers the provider)
 from sandbox.setting import Setting, World
