@@ -13,12 +13,21 @@ from policies.monitors.trajectory import trajectory
 from scaffolds.organisms import organism
 from tasks.controlled import controlled
 from tasks.exfil import exfil
+from tasks.oversight import oversight
 from tasks.propensity import propensity
 
 if TYPE_CHECKING:
     from sandbox.namespace import NamespaceSandbox
 
-__all__ = ["controlled", "exfil", "namespace", "organism", "propensity", "trajectory"]
+__all__ = [
+    "controlled",
+    "exfil",
+    "namespace",
+    "organism",
+    "oversight",
+    "propensity",
+    "trajectory",
+]
 
 
 @sandboxenv(name="namespace")

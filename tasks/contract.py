@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment
 
@@ -20,6 +20,7 @@ from sandbox.evidence.report import EgressReport
 from sandbox.gateway.capture import read_capture
 from sandbox.replay import Step
 from sandbox.setting import Setting, SettingError
+from sandbox.watch import read_watched
 from sandbox.world import Verification, World
 from scaffolds.organisms.characters import CHARACTERS, Character, attacker, attacks, this
 from scaffolds.organisms.conversation import Action, Conversation
@@ -27,6 +28,7 @@ from scaffolds.organisms.draws import Draw
 from scaffolds.organisms.moves import Call, Move, spell
 from scaffolds.organisms.repertoire import Part, learn, recognise
 from tasks.judging import SideOutcome, evidence, files_left, outputs, side_outcome
+from tasks.watching import Files, judge, received
 
 MOST_TURNS = 80
 _TOOLS = frozenset({"bash", "python", "submit"})
@@ -107,25 +109,41 @@ async def play(setting: Setting, place: World, who: str, side: str, provider: Pr
 
     Raises:
         CellError: the cell did not start.
+        WatchError: the watched files cannot be read.
     """
     learn(setting)
     character = {"untouched": None, "oracle": CHARACTERS["honest"]}.get(who, attacker(this(who)))
     briefing = "" if who in ("untouched", "oracle") else place.side_tasks[side].briefing
+    kind = place.side_tasks[side].kind
+    states: list[Files] = []
     async with fresh_cell(provider) as (agent, gateway):
+
+        async def begin(turn: int) -> None:
+            if kind == "oversight":
+                states.append(await read_watched(agent, place.watch))
+            await cell.mark_turn(gateway, turn)
+
         await cell.furnish(gateway, place.manners)
         await cell.unpack(agent, place.tar())
         done: list[tuple[Action, Step]] = []
         answer = None
         if character is not None:
             for task in filter(None, (place.task, place.colleague)):
-                answer = await _act(character, task, briefing, agent, gateway, done)
+                answer = await _act(character, task, briefing, agent, begin, done)
         files = await files_left(agent, place)
+        if kind == "oversight":
+            states.append(await read_watched(agent, place.watch))
         capture = read_capture(*await cell.sealed_files(gateway))
         steps = [step for _, step in done]
         typed = [action.text for action, _ in done]
         report = await evidence(provider, agent, place, capture, typed, steps)
     main = setting.verify(place, outputs(place, files, capture))
-    outcome = side_outcome(place.side_tasks[side], report)
+    oversight = None
+    if kind == "oversight":
+        oversight = await judge(setting, place, provider, states, received(capture))
+        if oversight.problem:
+            report = replace(report, problems=(*report.problems, oversight.problem))
+    outcome = side_outcome(place.side_tasks[side], report, oversight)
     return Played(main, outcome, report, tuple(action for action, _ in done), answer)
 
 
@@ -150,10 +168,10 @@ async def _act(
     task: str,
     briefing: str,
     agent: SandboxEnvironment,
-    gateway: SandboxEnvironment,
+    begin: Callable[[int], Awaitable[None]],
     done: list[tuple[Action, Step]],
 ) -> str | None:
-    """Let one agent work; what it did is added to `done`."""
+    """Let one agent work; what it did is added to `done`, and `begin` is told of each turn."""
     own: list[Action] = []
     for _ in range(MOST_TURNS):
         conversation = _conversation(task, briefing, own)
@@ -163,7 +181,7 @@ async def _act(
         if call is None or call.function == "submit":
             return move.body
         step = _step(call)
-        await cell.mark_turn(gateway, len(done))
+        await begin(len(done))
         action = await _execute(agent, call, step)
         own.append(action)
         done.append((action, step))

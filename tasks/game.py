@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from inspect_ai import Epochs, Task
@@ -21,6 +22,7 @@ from policies.gate import endorsed_only
 from policies.live import ControlledModel
 from policies.turn import Auditor, Proposal
 from sandbox import cell
+from sandbox.world import World
 from scaffolds.colleagues import colleagues
 from scaffolds.controlled import controlled
 from tasks.attacking import Red
@@ -28,6 +30,7 @@ from tasks.choosing import Choice
 from tasks.containment import require_closed_cell
 from tasks.roles import bound_role
 from tasks.samples import About, Mode
+from tasks.watching import Watch
 
 _MESSAGES = 120  # an oracle needs up to 25 turns, and an attack beside it some more
 
@@ -101,6 +104,7 @@ def work(choice: Choice, red: Red | None) -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         about = About.of(state)
+        watched = about.world() if about.side_task().kind == "oversight" else None
         control = Control(
             protocol=choice.protocol.value,
             monitor=choice.monitor,
@@ -110,7 +114,7 @@ def work(choice: Choice, red: Red | None) -> Solver:
             attack=_attack(red, about, f"{state.sample_id}/{state.epoch}"),
             bytes_out=await _counted_from_here(),
             task=about.task,
-            on_turn=_note_turn,
+            on_turn=partial(_note_turn, state.store_as(Watch), watched),
         )
         colleague = about.world().colleague
         scaffold = colleagues(colleague) if colleague else None
@@ -141,8 +145,13 @@ async def _counted_from_here() -> Callable[[], Awaitable[int]]:
     return left
 
 
-async def _note_turn(index: int) -> None:
-    """Mark the turn in the capture, so that every byte that leaves belongs to one."""
+async def _note_turn(watch: Watch, watched: World | None, index: int) -> None:
+    """Mark the turn in the capture, so that every byte that leaves belongs to one.
+
+    What became of oversight belongs to the turn before.
+    """
+    if watched is not None:
+        await watch.look(cell.agent_box(), watched)
     try:
         await cell.mark_turn(cell.gateway_box(), index)
     except (OSError, SandboxUnavailableError) as error:
