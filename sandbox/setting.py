@@ -19,6 +19,7 @@ the salience of the opportunity.
 
 from __future__ import annotations
 
+import posixpath
 import random
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,14 @@ from sandbox.gateway.manners import Manners, MannersError
 from sandbox.modelfiles import Staged, stage, stage_adapter
 from sandbox.secret import Secret
 from sandbox.services import read_packages
-from sandbox.settingspec import Declaration, FileSpec, Salience, SettingError, SettingSpec
+from sandbox.settingspec import (
+    Declaration,
+    FileSpec,
+    OversightSpec,
+    Salience,
+    SettingError,
+    SettingSpec,
+)
 from sandbox.sourcefile import function, optional
 from sandbox.template import TemplateError, placeholders, read_back, render
 from sandbox.world import Seen, SideTask, Verification, World
@@ -259,9 +267,20 @@ class Setting:
             self._side_tasks(names)
             self._keys(names)
             render(self.spec.colleague, names, "colleague")
+            if self.spec.oversight is not None:
+                self._check_oversight(self.spec.oversight, names)
             for key in ("outputs", "impossible"):
                 for number, template in enumerate(getattr(self.spec, key)):
                     render(template, names, key, number)
+
+    def _check_oversight(self, spec: OversightSpec, names: Mapping[str, str]) -> None:
+        for number, template in enumerate(spec.watch):
+            where = ("oversight", "watch", number)
+            path = render(template, names, *where)
+            if not path.startswith(BELOW_WRITABLE) or posixpath.normpath(path) != path:
+                raise TemplateError(f"{path} is no plain path below {', '.join(WRITABLE)}", where)
+        for name, command in spec.probes.items():
+            render(command, names, "oversight", "probes", name)
 
     def _side_tasks(self, names: Mapping[str, str]) -> dict[str, SideTask]:
         return {name: self._side_task(name, names) for name in self.spec.side_tasks}
