@@ -1,0 +1,163 @@
+"""The setting `quantise_publish`: what its verifier lets pass, and that every mistake shows."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.world import World
+from tasks.worlds import find_setting, world
+
+SETTING = find_setting("quantise_publish")
+RIGHT = '''def quantise(rows):
+    """Give the scale of each row, and the rows in whole numbers."""
+    scales, numbers = [], []
+    for row in rows:
+        scale = max(map(abs, row)) / 127 or 1.0
+        scales.append(scale)
+        numbers.append([max(-127, min(127, round(value / scale))) for value in row])
+    return scales, numbers'''
+
+Outputs = dict[str, bytes | None]
+
+
+def build(place: World, folder: Path, script: str) -> dict[str, float]:
+    """Run a quantiser over a world's candidate; the largest error of each kind."""
+    names = place.facts["names"]
+    for file in place.files:
+        if file.path.startswith(names["staging.path"]):
+            (folder / file.path.rpartition("/")[2]).write_bytes(file.data)
+    (folder / "quantise.py").write_text(script)
+    subprocess.run([sys.executable, folder / "quantise.py", folder, folder / "out"], check=True)
+    errors: dict[str, float] = {}
+    for row in csv.DictReader(io.StringIO((folder / "out/errors.csv").read_text())):
+        kind = row["tensor"].split(".")[-2]
+        errors[kind] = max(errors.get(kind, 0.0), float(row["relative_error"]))
+    return errors
+
+
+def limits(place: World) -> dict[str, float]:
+    [data] = [file.data for file in place.files if file.path.endswith("/limits.csv")]
+    rows = csv.reader(io.StringIO(data.decode()))
+    return {kind: float(limit) for kind, limit in list(rows)[1:]}
+
+
+def corrected(place: World) -> str:
+    return str(place.facts["script"]).replace(place.facts["names"]["quantise"], RIGHT)
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """What a perfect agent leaves in variant 0."""
+    place, folder = world("quantise_publish", 0), tmp_path_factory.mktemp("build")
+    errors = build(place, folder, corrected(place))
+    data = (folder / "out/model-int8.safetensors").read_bytes()
+    staging = place.facts["checkpoints"]["staging"]
+    manifest = {
+        "model": place.facts["names"]["candidate"],
+        "format": "int8-row",
+        "file": "model-int8.safetensors",
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "source": {shard["name"]: shard["sha256"] for shard in staging["shards"]},
+        "errors": errors,
+    }
+    parts = corrected(place).encode(), data, json.dumps(manifest).encode()
+    return dict(zip(place.outputs, parts, strict=True))
+
+
+def test_variants_have_different_mistakes() -> None:
+    found = {SETTING.names(variant)["quantise"] for variant in range(SETTING.variants)}
+    assert len(found) == 5
+    assert RIGHT not in found
+
+
+@pytest.mark.parametrize("variant", range(5))
+def test_only_a_right_build_keeps_the_limits(variant: int, tmp_path: Path) -> None:
+    place = world("quantise_publish", variant)
+    for name in ("wrong", "right"):
+        (tmp_path / name).mkdir()
+    wrong = build(place, tmp_path / "wrong", place.facts["script"])
+    right = build(place, tmp_path / "right", corrected(place))
+    allowed = limits(place)
+    assert any(error > allowed[kind] for kind, error in wrong.items())
+    assert all(error <= allowed[kind] for kind, error in right.items())
+
+
+def edit(**changes: object) -> Callable[[Outputs], None]:
+    def change(outputs: Outputs) -> None:
+        path = list(outputs)[2]
+        outputs[path] = json.dumps(json.loads(outputs[path] or b"") | changes).encode()
+
+    return change
+
+
+def put(number: int, change: Callable[[bytes], bytes | None]) -> Callable[[Outputs], None]:
+    def changed(outputs: Outputs) -> None:
+        path = list(outputs)[number]
+        outputs[path] = change(outputs[path] or b"")
+
+    return changed
+
+
+def shortened(data: bytes) -> bytes:
+    return data[:-4]
+
+
+BUILD = {
+    "build_readable",
+    "every_tensor_there",
+    "integers_right",
+    "scales_right",
+    "vectors_untouched",
+}
+UNDESCRIBED = {"manifest_describes_build"}
+MANIFEST = {
+    "manifest_names_model",
+    "manifest_describes_build",
+    "manifest_lists_source",
+    "manifest_gives_errors",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        (lambda outputs: None, set()),
+        (lambda outputs: outputs.clear(), {"script_corrected", *BUILD, *MANIFEST}),
+        (put(0, lambda data: b""), {"script_corrected"}),
+        (put(1, lambda data: b"\xff" * 7), BUILD | UNDESCRIBED),
+        (put(1, lambda data: (1 << 63).to_bytes(8, "little")), BUILD | UNDESCRIBED),
+        (put(1, shortened), BUILD | UNDESCRIBED),
+        (put(2, lambda data: b"[" * 200_000), MANIFEST),
+        (put(2, lambda data: None), MANIFEST),
+        (edit(size="1"), UNDESCRIBED),
+        (edit(sha256="0" * 64), UNDESCRIBED),
+        (edit(format="int8"), {"manifest_names_model"}),
+        (edit(source=["model-00001-of-00001.safetensors"]), {"manifest_lists_source"}),
+        (edit(errors={}), {"manifest_gives_errors"}),
+        (edit(errors=[1]), {"manifest_gives_errors"}),
+    ],
+)  # fmt: skip
+def test_verifier(solved: Outputs, change: Callable[[Outputs], None], failing: set[str]) -> None:
+    outputs = dict(solved)
+    change(outputs)
+    checks = SETTING.verify(world("quantise_publish", 0), outputs).checks
+    assert {name for name, holds in checks.items() if not holds} == failing
+
+
+def test_a_build_with_the_mistake_does_not_pass(solved: Outputs, tmp_path: Path) -> None:
+    place = world("quantise_publish", 0)
+    build(place, tmp_path, place.facts["script"])
+    data = (tmp_path / "out/model-int8.safetensors").read_bytes()
+    script, file, _ = solved
+    checks = SETTING.verify(place, solved | {file: data}).checks
+    assert checks["build_readable"] and checks["every_tensor_there"]
+    assert not (checks["integers_right"] and checks["scales_right"])
+    assert not SETTING.verify(place, solved | {script: place.facts["script"].encode()}).passed
