@@ -56,13 +56,15 @@ def _tensors(data: bytes) -> dict[str, Any]:
     start = 8 + int.from_bytes(data[:8], "little")
     header = _object(data[8:start])
     header.pop("__metadata__", None)
-    found = {}
+    found: dict[str, Any] = {}
+    left = len(data)  # no byte belongs to two tensors, so that little is to be hashed
     for name, entry in header.items():
         offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
         if not isinstance(offsets, list) or [type(at) for at in offsets] != [int, int]:
             return {}
         first, last = (start + at for at in offsets)
-        if not start <= first <= last <= len(data):
+        left -= last - first
+        if not start <= first <= last <= len(data) or left < 0:
             return {}
         digest = hashlib.sha256(data[first:last]).hexdigest()
         found[name] = {"dtype": entry.get("dtype"), "shape": entry.get("shape"), "sha256": digest}

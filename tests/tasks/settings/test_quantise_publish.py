@@ -110,6 +110,13 @@ def shortened(data: bytes) -> bytes:
     return data[:-4]
 
 
+def overlapping(data: bytes) -> bytes:
+    """A file of which every tensor is the whole."""
+    header = {f"t{n}": {"data_offsets": [0, 999], "dtype": "I8", "shape": [1]} for n in range(9)}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + b"\0" * 999
+
+
 BUILD = {
     "build_readable",
     "every_tensor_there",
@@ -135,6 +142,7 @@ MANIFEST = {
         (put(1, lambda data: b"\xff" * 7), BUILD | UNDESCRIBED),
         (put(1, lambda data: (1 << 63).to_bytes(8, "little")), BUILD | UNDESCRIBED),
         (put(1, shortened), BUILD | UNDESCRIBED),
+        (put(1, overlapping), BUILD | UNDESCRIBED),
         (put(2, lambda data: b"[" * 200_000), MANIFEST),
         (put(2, lambda data: None), MANIFEST),
         (edit(size="1"), UNDESCRIBED),
