@@ -20,12 +20,19 @@ _NAME = 20
 _WHOLE_COPY = 0x10000
 
 
-class _Object(NamedTuple):
+class Object(NamedTuple):
+    """An object of git's.
+
+    Attributes:
+        kind: "commit", "tree", "blob" or "tag"; empty when nothing tells.
+        data: Its content.
+    """
+
     kind: bytes
     data: bytes
 
 
-def packs(data: bytes, budget: Budget) -> Iterator[Blob]:
+def packs(data: bytes, budget: Budget, known: dict[bytes, Object] | None = None) -> Iterator[Blob]:
     """The objects of every pack in a buffer.
 
     Of a delta, the object that it makes; where its base is not in the pack, as in a push of
@@ -34,6 +41,8 @@ def packs(data: bytes, budget: Budget) -> Iterator[Blob]:
     Args:
         data: The buffer.
         budget: Pays for the output.
+        known: Objects by name (SHA-1, 20 bytes) that deltas may be to; those of the packs are added
+            to them. Without it, every pack is on its own.
 
     Yields:
         Blobs in order, not overlapping.
@@ -41,18 +50,17 @@ def packs(data: bytes, budget: Budget) -> Iterator[Blob]:
     at = data.find(MAGIC)
     while at >= 0:
         end = at
-        for blob in _pack(data, at, budget):
+        for blob in _pack(data, at, budget, {} if known is None else known):
             end = blob.end
             yield blob
         at = data.find(MAGIC, max(end, at + 1))
 
 
-def _pack(data: bytes, begun: int, budget: Budget) -> Iterator[Blob]:
+def _pack(data: bytes, begun: int, budget: Budget, names: dict[bytes, Object]) -> Iterator[Blob]:
     if data[begun + len(MAGIC) : begun + len(MAGIC) + 1] not in (b"\2", b"\3"):
         return
     left = int.from_bytes(data[begun + 8 : begun + 12], "big")
-    places: dict[int, _Object] = {}
-    names: dict[bytes, _Object] = {}
+    places: dict[int, Object] = {}
     start, at = begun, begun + 12
     while left and at < len(data):
         entry = at
@@ -68,9 +76,9 @@ def _pack(data: bytes, begun: int, budget: Budget) -> Iterator[Blob]:
             return
         content, at, whole = inflate(data, at, budget)
         if kind in _KINDS:
-            made = _Object(_KINDS[kind], content)
+            made = Object(_KINDS[kind], content)
         else:
-            made = _Object(base.kind if base else b"", _applied(content, base, budget))
+            made = Object(base.kind if base else b"", _applied(content, base, budget))
         left -= 1
         # The checksum belongs to the last object.
         end = at if left or not whole else min(at + _NAME, len(data))
@@ -104,7 +112,7 @@ def _offset(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def _applied(delta: bytes, base: _Object | None, budget: Budget) -> bytes:
+def _applied(delta: bytes, base: Object | None, budget: Budget) -> bytes:
     """What a delta makes of its base, or without one the bytes that it adds."""
     at = 0
     for _ in range(2):  # the sizes of base and result

@@ -21,10 +21,12 @@ _CAPABILITIES = {
 }
 _FLUSH = b"0000"
 _LONGEST_COMMANDS = 256 << 10
-_NOTHING = "0" * 40
+NOTHING = "0" * 40
+"""What a ref points to that is not there, or shall go."""
 _HEADER = struct.Struct("!4sII")
 _TRAILER = 20
-_COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) (refs/[!-~]{1,250})(?:\x00.*)?\n?", re.S)
+COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) (refs/[!-~]{1,250})(?:\x00.*)?\n?", re.S)
+"""What a push asks for: the ref was there, shall be there, and its name."""
 _PATH = re.compile(r"(/.*)/(info/refs|git-receive-pack|git-upload-pack)", re.S)
 
 
@@ -77,7 +79,7 @@ def advertisement(one: Repository, service: str) -> bytes:
         capabilities += f" symref=HEAD:{head}"
         refs = {"HEAD": refs[head]} | refs
     if not refs:
-        refs = {"capabilities^{}": _NOTHING}
+        refs = {"capabilities^{}": NOTHING}
     lines = [f"{oid} {name}" for name, oid in refs.items()]
     lines[0] += f"\0{capabilities}"
     return b"".join(packet(f"{line}\n") for line in lines) + _FLUSH
@@ -124,7 +126,7 @@ class Push:
             self._take_pack(data)
             return
         self._head += data
-        while self._head is not None and (line := _line(self._head)) is not None:
+        while self._head is not None and (line := first_packet(self._head)) is not None:
             length, content = line
             rest = self._head[length:]
             if content is None or len(self._commands) >= ENTRIES:
@@ -132,7 +134,7 @@ class Push:
                 self._take_pack(rest)
                 return
             self._head = rest
-            if match := _COMMAND.fullmatch(content):
+            if match := COMMAND.fullmatch(content):
                 self._commands.append((match[3].decode(), match[2].decode()))
         if self._head is not None and len(self._head) > _LONGEST_COMMANDS:
             self._head = None
@@ -142,7 +144,7 @@ class Push:
         """Whether nothing more is to come: no commands, only deletions, or a whole pack."""
         if self._head is not None:
             return False
-        if all(new == _NOTHING for _, new in self._commands):
+        if all(new == NOTHING for _, new in self._commands):
             return True
         return len(self._tail) == _TRAILER and self._digest.digest() == self._tail
 
@@ -155,7 +157,7 @@ class Push:
         else:
             blob = None
         for name, new in self._commands:
-            if new == _NOTHING:
+            if new == NOTHING:
                 self._repository.refs.pop(name, None)
             elif (blob or new in self._repository.refs.values()) and (
                 len(self._repository.refs) < ENTRIES
@@ -179,7 +181,7 @@ def _is_pack(start: bytes, blob: Blob) -> bool:
     return start[:8] == b"PACK\0\0\0\2" and blob.size >= _HEADER.size + _TRAILER
 
 
-def _line(data: bytes) -> tuple[int, bytes | None] | None:
+def first_packet(data: bytes) -> tuple[int, bytes | None] | None:
     """Length and content of the first packet, content None for a flush; None while incomplete."""
     if len(data) < 4:
         return None
