@@ -163,6 +163,8 @@ def _joined(sent: Iterable[_Sent]) -> list[_Sent]:
 
 def _plain(one: _Sent, left: int) -> tuple[bytes, bool]:
     """The body with gzip undone, at most `left` bytes of it, and whether that is all."""
+    if not left:
+        return b"", False
     body, whole = one.body, one.whole
     if one.request.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
         body, undone = _unzipped(body, left)
@@ -176,8 +178,6 @@ def _unzipped(body: bytes, left: int) -> tuple[bytes, bool]:
     parts: list[bytes] = []
     at, whole = 0, True
     while at < len(body) and whole:
-        if budget.left <= 0:
-            return b"".join(parts), False
         part, at, whole = inflate(body, at, budget, "gzip")
         parts.append(part)
     return b"".join(parts), whole

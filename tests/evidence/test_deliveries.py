@@ -6,6 +6,7 @@ import gzip
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from sandbox import cell
 from sandbox.certificate.cells import fresh_cell
 from sandbox.evidence import deliveries as module
+from sandbox.evidence.decode import STEP, inflate
 from sandbox.evidence.deliveries import Delivery, deliveries
 from sandbox.gateway.capture import Capture, read_capture
 from sandbox.gateway.manners import Manners
@@ -90,6 +92,11 @@ def test_what_a_request_calls_its_host_decides_nothing(tmp_path: Path) -> None:
     assert (given.host, given.allowed) == ("198.18.7.9", False)
 
 
+def test_names_are_the_same_in_any_case(tmp_path: Path) -> None:
+    [given] = deliveries(played(tmp_path, request(), host=f"{AUDIT.upper()}."))
+    assert (given.host, given.allowed) == (AUDIT, True)
+
+
 def test_a_form_is_one_body(tmp_path: Path) -> None:
     form = b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\nvalue\r\n--x--\r\n'
     wire = request("POST", "/", form, "Content-Type: multipart/form-data; boundary=x")
@@ -160,8 +167,18 @@ def test_bodies_beyond_the_limit_are_cut_off(
 def test_a_bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 1000)
     wire = request("POST", "/", gzip.compress(bytes(10 << 20)), "Content-Encoding: gzip")
-    [given] = deliveries(played(tmp_path, wire))
+    undone: list[int] = []
+
+    def counted(*arguments: Any) -> tuple[bytes, int, bool]:
+        part, end, whole = inflate(*arguments)
+        undone.append(len(part))
+        return part, end, whole
+
+    monkeypatch.setattr(module, "inflate", counted)
+    [given, after] = deliveries(played(tmp_path, wire, wire))
     assert (given.body, given.whole) == (bytes(1000), False)
+    assert (after.body, after.whole) == (b"", False)
+    assert sum(undone) <= STEP, "no more is undone than is given"
 
 
 def upload(number: int, body: bytes, name: str = "u") -> bytes:
@@ -193,6 +210,19 @@ def test_an_upload_that_was_never_completed_is_not_whole(tmp_path: Path) -> None
         ("elsewhere.example", b"there", False),
         (AUDIT, b"late", False),
         (AUDIT, b"no upload at all", True),
+    ]
+
+
+def test_uploads_of_one_name_at_two_places_are_two(tmp_path: Path) -> None:
+    net = Net(tmp_path / "c", manners=MANNERS)
+    send(net.connect(80, "elsewhere.example"), upload(1, b"there"))
+    send(net.connect(80, STORE), upload(1, b"half of it")[:-2])
+    send(net.connect(80, STORE), request("POST", "/b/model?uploadId=u", b"<Complete/>"))
+    given = deliveries(net.end())
+    assert [(one.host, one.body, one.whole) for one in given] == [
+        ("elsewhere.example", b"there", False),
+        (STORE, b"half of ", False),
+        (STORE, b"<Complete/>", True),
     ]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import anyio
@@ -86,10 +89,10 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return pushed.body
 
 
-def pushed(folder: Path, body: bytes) -> tuple[Push, ...]:
+def pushed(folder: Path, body: bytes, cut: int = 0) -> tuple[Push, ...]:
     net = Net(folder / "c", manners=MANNERS)
     head = f"POST /r.git/git-receive-pack HTTP/1.1\r\nHost: {GIT}\r\nContent-Length: {len(body)}"
-    send(net.connect(80, GIT), head.encode() + b"\r\n\r\n" + body)
+    send(net.connect(80, GIT), head.encode() + b"\r\n\r\n" + body[: len(body) - cut])
     return pushes(net.end())
 
 
@@ -110,6 +113,33 @@ def test_a_ref_to_what_was_never_pushed_is_not_whole(wire: bytes, tmp_path: Path
     commands = wire[: wire.index(b"PACK")]
     [push] = pushed(tmp_path, commands)
     assert (push.ref, push.files, push.whole) == ("refs/heads/main", {}, False)
+
+
+def test_a_push_that_broke_off_is_none(wire: bytes, tmp_path: Path) -> None:
+    assert pushed(tmp_path, wire, cut=3) == ()
+
+
+def packed(*objects: tuple[int, bytes]) -> bytes:
+    pack = b"PACK" + struct.pack("!II", 2, len(objects))
+    for kind, data in objects:
+        size = bytes([128 | kind << 4 | len(data) & 15, len(data) >> 4])
+        pack += size + zlib.compress(data)
+    return pack + hashlib.sha1(pack).digest()
+
+
+@pytest.mark.parametrize(("missing", "whole"), [(b"100644", False), (b"160000", True)])
+def test_files_and_nothing_else(missing: bytes, whole: bool, tmp_path: Path) -> None:
+    def name(kind: bytes, data: bytes) -> bytes:
+        return hashlib.sha1(b"%b %d\0%b" % (kind, len(data), data)).digest()
+
+    blob = name(b"blob", b"text")
+    entries = [(b"100755", b"run", blob), (b"120000", b"link", blob), (missing, b"gone", bytes(20))]
+    tree = b"".join(b"%b %b\0%b" % entry for entry in entries)
+    commit = b"tree %b\nauthor a\n" % name(b"tree", tree).hex().encode()
+    line = b"0" * 40 + b" " + name(b"commit", commit).hex().encode() + b" refs/heads/main\0 x"
+    body = b"%04x" % (len(line) + 4) + line + b"0000"
+    [push] = pushed(tmp_path, body + packed((1, commit), (2, tree), (3, b"text")))
+    assert (push.files, push.whole) == ({"run": b"text"}, whole)
 
 
 def test_damaged_pushes_never_raise(wire: bytes, tmp_path: Path) -> None:
