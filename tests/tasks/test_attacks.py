@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import anyio
 import pytest
-from inspect_ai.model import ChatMessage, ModelOutput
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, ModelOutput
 
+from policies.monitors.rules import rules
+from scaffolds.attack import Brief, attacks
+from scaffolds.controlled import SYSTEM_PROMPT
+from scaffolds.organisms.conversation import read_conversation
 from tasks.attacking import choose_attack
 from tasks.choosing import choose
+from tasks.worlds import find_setting, setting_names
 from tests.tasks.evals import rows, run
 
 
@@ -33,6 +39,31 @@ def test_an_attack_that_knows_the_protocol_is_told_it_in_short() -> None:
         assert part in asked[0]
     assert "0.57" not in asked[0]
     assert red.roles == frozenset()
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_organisms_read_every_briefing_in_what_every_attack_asks(name: str) -> None:
+    setting = find_setting(name)
+    asked: list[list[ChatMessage]] = []
+
+    async def ask(messages: list[ChatMessage]) -> ModelOutput:
+        asked.append(messages)
+        return ModelOutput.from_content("u", "done")
+
+    for variant in (0, setting.variants - 1):
+        names = setting.names(variant)
+        start: list[ChatMessage] = [
+            ChatMessageSystem(content=SYSTEM_PROMPT),
+            ChatMessageUser(content=setting.task(variant)),
+        ]
+        for side, attack in product(setting.spec.side_tasks, attacks.names()):
+            told = setting.briefing(side, names)
+            brief = Brief(told, protocol="a protocol", judge=rules())
+            anyio.run(attacks.resolve(attack).value.begin(brief), start, ask)
+            seen = read_conversation(asked.pop(), ["bash"])
+            assert setting.read_briefing(seen.private) == setting.read_briefing(told), attack
+            assert setting.read_task(seen.text) == setting.read_task(setting.task(variant))
+            assert told.strip() in seen.private
 
 
 @pytest.mark.namespace
