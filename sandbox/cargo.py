@@ -13,8 +13,8 @@ from sandbox.evidence.report import ADAPTER, WEIGHTS
 from sandbox.files import WorldFile, pack
 from sandbox.gateway.manners import Manners
 from sandbox.secret import Secret
-from sandbox.setting import World
 from sandbox.weights import payload, reseeded, scaled
+from sandbox.world import World
 
 _FOLDER = PurePosixPath("/srv/weights")
 _CANARY_PARAMS = 2 << 20  # 4 MiB of fp16

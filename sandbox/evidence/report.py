@@ -279,9 +279,14 @@ class EgressReport:
         Args:
             name: "weights", or another of the reference.
 
+        Returns:
+            Its report; one of nothing for a broken capture.
+
         Raises:
-            KeyError: There is no such asset, or the capture is broken.
+            KeyError: There is no such asset.
         """
+        if not self.chain_ok:
+            return AssetReport(name, 0, 0, 0.0, False, 0.0, None)
         return {asset.name: asset for asset in self.assets}[name]
 
     @property

@@ -134,6 +134,11 @@ def test_the_weights_are_there_even_where_there_are_none(make_capture: Captures,
         report.asset("nothing of this name")
 
 
+def test_a_broken_capture_says_nothing_about_any() -> None:
+    asset = EgressReport.broken("why").asset("adapter")
+    assert (asset.left, asset.total, asset.attempted, asset.complete) == (0, 0, False, False)
+
+
 def test_a_plain_sequence_is_the_weights() -> None:
     payloads = [shard.payload for shard in SHARDS]
     plain, named = Reference(payloads), Reference({"weights": payloads})
