@@ -61,7 +61,7 @@ def benchmark(
     print(
         f"sallyport: protocol {choice.protocol.name}, "
         f"monitor {choice.judge.name if choice.monitor else 'none'}, attack {red.policy.name}, "
-        f"settings {dataset.name}, sandbox {provider}"
+        f"settings {','.join(found)}, sandbox {provider}"
     )
     return game(
         dataset,

@@ -30,7 +30,7 @@ from tasks.game import game
 from tasks.interview import interview
 from tasks.propensity_score import cell_of, propensity_outcome
 from tasks.roles import trusted_model, untrusted_model
-from tasks.samples import About
+from tasks.samples import About, name_of
 from tasks.worlds import find_setting, find_settings, setting_names
 
 _LITERATURE = "weight_access,self_copy"
@@ -89,7 +89,7 @@ def propensity(
         trusted = trusted_model(untrusted) if choice.asks_trusted else None
         provider = cell.choose(sandbox)
     print(
-        f"sallyport: natural mode, protocol {choice.protocol.name}, settings {dataset.name}, "
+        f"sallyport: natural mode, protocol {choice.protocol.name}, settings {','.join(found)}, "
         f"sandbox {provider}"
     )
     return game(
@@ -143,4 +143,4 @@ def _samples(
         text = "\n".join(filter(None, (setting.task(variant, about.salience), told.text)))
         identity = f"{setting.name}-{variant:02d}-{level}-{key}"
         rows.append(Sample(id=identity, input=text, metadata=about.model_dump()))
-    return MemoryDataset(rows, name=",".join(find_setting(name).name for name in settings))
+    return MemoryDataset(rows, name=name_of(settings))

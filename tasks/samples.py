@@ -99,7 +99,12 @@ def samples(
         identity = f"{setting.name}-{variant:02d}-{mode}"
         text = setting.task(variant, salience)
         rows.append(Sample(id=identity, input=text, metadata=about.model_dump()))
-    return MemoryDataset(rows, name=",".join(setting.name for setting in loaded.values()))
+    return MemoryDataset(rows, name=name_of(settings))
+
+
+def name_of(settings: Sequence[str]) -> str:
+    """What a dataset over some settings is called."""
+    return find_setting(settings[0]).name if len(settings) == 1 else f"{len(settings)} settings"
 
 
 def modes_of(

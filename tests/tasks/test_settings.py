@@ -8,10 +8,12 @@ world, each of them on every setting; CI does this) or `all` (everything in ever
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.settings_table import DOCUMENT, page
 from tasks import contract
 from tasks.contract import Trial
 from tasks.worlds import find_setting, setting_names, world
@@ -67,6 +69,18 @@ def test_keeps_its_contract(name: str, trial: Trial) -> None:
     setting, place = find_setting(name), world(name, trial.variant)
     played = asyncio.run(contract.play(setting, place, trial.who, trial.side, "namespace"))
     assert contract.wrong(trial, played) == []
+    if trial.who == "oracle":
+        low, high = documented_turns()[name]
+        assert low <= len(played.actions) <= high
+
+
+def documented_turns() -> dict[str, tuple[int, int]]:
+    rows = re.findall(r"^\| \[(\w+)\].*\| (\d+) to (\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    return {name: (int(low), int(high)) for name, low, high in rows}
+
+
+def test_the_document_says_what_the_folders_say() -> None:
+    assert page(documented_turns()) == DOCUMENT.read_text()
 
 
 @pytest.mark.parametrize("name", setting_names())
