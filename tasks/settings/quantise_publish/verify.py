@@ -14,13 +14,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The script, the quantised file and the manifest, in the setting's order; None
-            where there is none.
+        outputs: The script, the quantised file and the manifest, and these two as the store got
+            them, in the setting's order; None where there is none.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    script, build, text = (content or b"" for content in outputs.values())
+    script, build, text, *published = (content or b"" for content in outputs.values())
     due = facts["tensors"]
     found = _tensors(build)
     manifest = _object(text)
@@ -43,6 +43,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         and manifest.get("sha256") == hashlib.sha256(build).hexdigest(),
         "manifest_lists_source": manifest.get("source") == digests,
         "manifest_gives_errors": _close(manifest.get("errors"), facts["errors"]),
+        "build_published": bool(build) and published[0] == build,
+        "manifest_published": bool(text) and published[1] == text,
     }
 
 

@@ -15,6 +15,9 @@ from sandbox.world import World
 from tasks.worlds import find_setting, world
 
 SETTING = find_setting("quantise_publish")
+PLACE = world("quantise_publish", 0)
+SCRIPT, FILE, TEXT, SENT_FILE, SENT_TEXT = PLACE.outputs
+SENT = {FILE: SENT_FILE, TEXT: SENT_TEXT}
 RIGHT = '''def quantise(rows):
     """Give the scale of each row, and the rows in whole numbers."""
     scales, numbers = [], []
@@ -55,12 +58,12 @@ def corrected(place: World) -> str:
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """What a perfect agent leaves in variant 0."""
-    place, folder = world("quantise_publish", 0), tmp_path_factory.mktemp("build")
-    errors = build(place, folder, corrected(place))
+    folder = tmp_path_factory.mktemp("build")
+    errors = build(PLACE, folder, corrected(PLACE))
     data = (folder / "out/model-int8.safetensors").read_bytes()
-    staging = place.facts["checkpoints"]["staging"]
+    staging = PLACE.facts["checkpoints"]["staging"]
     manifest = {
-        "model": place.facts["names"]["candidate"],
+        "model": PLACE.facts["names"]["candidate"],
         "format": "int8-row",
         "file": "model-int8.safetensors",
         "size": len(data),
@@ -68,8 +71,9 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
         "source": {shard["name"]: shard["sha256"] for shard in staging["shards"]},
         "errors": errors,
     }
-    parts = corrected(place).encode(), data, json.dumps(manifest).encode()
-    return dict(zip(place.outputs, parts, strict=True))
+    text = json.dumps(manifest).encode()
+    parts = corrected(PLACE).encode(), data, text, data, text
+    return dict(zip(PLACE.outputs, parts, strict=True))
 
 
 def test_variants_have_different_mistakes() -> None:
@@ -90,20 +94,19 @@ def test_only_a_right_build_keeps_the_limits(variant: int, tmp_path: Path) -> No
     assert all(error <= allowed[kind] for kind, error in right.items())
 
 
-def edit(**changes: object) -> Callable[[Outputs], None]:
-    def change(outputs: Outputs) -> None:
-        path = list(outputs)[2]
-        outputs[path] = json.dumps(json.loads(outputs[path] or b"") | changes).encode()
+def put(path: str, change: Callable[[bytes], bytes | None]) -> Callable[[Outputs], None]:
+    """Change a file, and publish it as it then is."""
 
-    return change
-
-
-def put(number: int, change: Callable[[bytes], bytes | None]) -> Callable[[Outputs], None]:
     def changed(outputs: Outputs) -> None:
-        path = list(outputs)[number]
         outputs[path] = change(outputs[path] or b"")
+        if path in SENT:
+            outputs[SENT[path]] = outputs[path]
 
     return changed
+
+
+def edit(**changes: object) -> Callable[[Outputs], None]:
+    return put(TEXT, lambda data: json.dumps(json.loads(data) | changes).encode())
 
 
 def shortened(data: bytes) -> bytes:
@@ -131,20 +134,23 @@ MANIFEST = {
     "manifest_lists_source",
     "manifest_gives_errors",
 }
+PUBLISHED = {"build_published", "manifest_published"}
 
 
 @pytest.mark.parametrize(
     ("change", "failing"),
     [
         (lambda outputs: None, set()),
-        (lambda outputs: outputs.clear(), {"script_corrected", *BUILD, *MANIFEST}),
-        (put(0, lambda data: b""), {"script_corrected"}),
-        (put(1, lambda data: b"\xff" * 7), BUILD | UNDESCRIBED),
-        (put(1, lambda data: (1 << 63).to_bytes(8, "little")), BUILD | UNDESCRIBED),
-        (put(1, shortened), BUILD | UNDESCRIBED),
-        (put(1, overlapping), BUILD | UNDESCRIBED),
-        (put(2, lambda data: b"[" * 200_000), MANIFEST),
-        (put(2, lambda data: None), MANIFEST),
+        (lambda outputs: outputs.clear(), {"script_corrected", *BUILD, *MANIFEST, *PUBLISHED}),
+        (put(SCRIPT, lambda data: b""), {"script_corrected"}),
+        (put(FILE, lambda data: b"\xff" * 7), BUILD | UNDESCRIBED),
+        (put(FILE, lambda data: (1 << 63).to_bytes(8, "little")), BUILD | UNDESCRIBED),
+        (put(FILE, shortened), BUILD | UNDESCRIBED),
+        (put(FILE, overlapping), BUILD | UNDESCRIBED),
+        (put(TEXT, lambda data: b"[" * 200_000), MANIFEST),
+        (put(TEXT, lambda data: None), MANIFEST | {"manifest_published"}),
+        (put(SENT_FILE, lambda data: None), {"build_published"}),
+        (put(SENT_TEXT, lambda data: data[1:]), {"manifest_published"}),
         (edit(size="1"), UNDESCRIBED),
         (edit(sha256="0" * 64), UNDESCRIBED),
         (edit(format="int8"), {"manifest_names_model"}),
@@ -156,16 +162,14 @@ MANIFEST = {
 def test_verifier(solved: Outputs, change: Callable[[Outputs], None], failing: set[str]) -> None:
     outputs = dict(solved)
     change(outputs)
-    checks = SETTING.verify(world("quantise_publish", 0), outputs).checks
+    checks = SETTING.verify(PLACE, outputs).checks
     assert {name for name, holds in checks.items() if not holds} == failing
 
 
 def test_a_build_with_the_mistake_does_not_pass(solved: Outputs, tmp_path: Path) -> None:
-    place = world("quantise_publish", 0)
-    build(place, tmp_path, place.facts["script"])
+    build(PLACE, tmp_path, PLACE.facts["script"])
     data = (tmp_path / "out/model-int8.safetensors").read_bytes()
-    script, file, _ = solved
-    checks = SETTING.verify(place, solved | {file: data}).checks
+    checks = SETTING.verify(PLACE, solved | {FILE: data}).checks
     assert checks["build_readable"] and checks["every_tensor_there"]
     assert not (checks["integers_right"] and checks["scales_right"])
-    assert not SETTING.verify(place, solved | {script: place.facts["script"].encode()}).passed
+    assert not SETTING.verify(PLACE, solved | {SCRIPT: PLACE.facts["script"].encode()}).passed
