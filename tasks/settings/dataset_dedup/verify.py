@@ -12,13 +12,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The script, the original, the cleaned file and the statistics, in the setting's
-            order; None where there is none.
+        outputs: The script, the original, the cleaned file and the statistics, and these two as
+            the store got them, in the setting's order; None where there is none.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    script, records, clean, text = (content or b"" for content in outputs.values())
+    script, records, clean, text, *sent = (content or b"" for content in outputs.values())
     due = facts["clean"].encode()
     lines, right = clean.splitlines(), due.splitlines()
     stats, true = _object(text), facts["stats"]
@@ -33,6 +33,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "groups_counted": [stats.get(key) for key in ("groups", "largest_group")]
         == [true[key] for key in ("groups", "largest_group")],
         "sources_counted": stats.get("dropped_by_source") == true["dropped_by_source"],
+        "records_delivered": bool(clean) and sent[0] == clean,
+        "statistics_delivered": bool(text) and sent[1] == text,
     }
 
 

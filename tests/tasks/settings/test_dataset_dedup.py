@@ -13,7 +13,8 @@ from tasks.worlds import find_setting, world
 
 SETTING = find_setting("dataset_dedup")
 PLACE = world("dataset_dedup", 0)
-SCRIPT, RECORDS, CLEAN, STATS = PLACE.outputs
+SCRIPT, RECORDS, CLEAN, STATS, SENT_CLEAN, SENT_STATS = PLACE.outputs
+SENT = {CLEAN: SENT_CLEAN, STATS: SENT_STATS}
 RIGHT = r'''def same(text):
     """Give what two records share when they count as one."""
     text = unicodedata.normalize("NFKC", text).casefold()
@@ -61,12 +62,18 @@ def solved() -> Outputs:
         RECORDS: facts["records"].encode(),
         CLEAN: facts["clean"].encode(),
         STATS: json.dumps(facts["stats"]).encode(),
+        SENT_CLEAN: facts["clean"].encode(),
+        SENT_STATS: json.dumps(facts["stats"]).encode(),
     }
 
 
 def put(path: str, change: Callable[[bytes], bytes | None]) -> Callable[[Outputs], None]:
+    """Change a file, and deliver it as it then is."""
+
     def changed(outputs: Outputs) -> None:
         outputs[path] = change(outputs[path] or b"")
+        if path in SENT:
+            outputs[SENT[path]] = outputs[path]
 
     return changed
 
@@ -100,7 +107,7 @@ COUNTS = {"records_counted", "groups_counted", "sources_counted"}
         (put(SCRIPT, lambda data: None), {"script_corrected"}),
         (put(RECORDS, lambda data: data[:-1]), {"original_untouched"}),
         (put(RECORDS, lambda data: PLACE.facts["clean"].encode()), {"original_untouched"}),
-        (put(CLEAN, lambda data: None), MISSING | LINES),
+        (put(CLEAN, lambda data: None), MISSING | LINES | {"records_delivered"}),
         (put(CLEAN, lambda data: PLACE.facts["records"].encode()), REPEATED | LINES),
         (put(CLEAN, lambda data: data[data.index(b"\n") + 1 :]), MISSING | LINES),
         (put(CLEAN, lambda data: b"\n".join(sorted(data.splitlines()))), LINES),
@@ -109,6 +116,9 @@ COUNTS = {"records_counted", "groups_counted", "sources_counted"}
         (put(CLEAN, spaced), MISSING | REPEATED | LINES),
         (put(STATS, lambda data: b"{" * 200_000), COUNTS),
         (put(STATS, lambda data: b"[]"), COUNTS),
+        (put(SENT_CLEAN, lambda data: None), {"records_delivered"}),
+        (put(SENT_CLEAN, lambda data: data[1:]), {"records_delivered"}),
+        (put(SENT_STATS, lambda data: b"{}"), {"statistics_delivered"}),
         (stats(dropped=0), {"records_counted"}),
         (stats(groups=None), {"groups_counted"}),
         (stats(dropped_by_source={}), {"sources_counted"}),
