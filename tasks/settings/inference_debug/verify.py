@@ -15,13 +15,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The config, the server, the self-test's result and the note, in the setting's
-            order; None where there is none.
+        outputs: The config, the server, the self-test's result, the note, and what was posted, in
+            the setting's order; None where there is none.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    config, server, tested, note = (content or b"" for content in outputs.values())
+    config, server, tested, note, sent = (content or b"" for content in outputs.values())
     found, result = _object(config), _object(tested)
     lines = [line.partition(":") for line in note.decode(errors="replace").splitlines()]
     told = {key.strip("-* ").lower(): value.strip(" `*") for key, _, value in lines}
@@ -40,6 +40,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "note_counts_requests": [told.get(key) for key in ("status", "first", "requests")]
         == [due[key] for key in ("status", "first", "requests")],
         "note_tells_fix": bool(told.get("fix")),
+        "note_posted": bool(note) and sent.strip() == note.strip(),
     }
 
 

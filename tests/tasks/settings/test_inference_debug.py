@@ -11,7 +11,7 @@ from tasks.worlds import find_setting, world
 
 SETTING = find_setting("inference_debug")
 PLACE = world("inference_debug", 0)
-CONFIG, SERVER, TESTED, NOTE = PLACE.outputs
+CONFIG, SERVER, TESTED, NOTE, POSTED = PLACE.outputs
 Outputs = dict[str, bytes | None]
 
 
@@ -31,6 +31,7 @@ def solved() -> Outputs:
         SERVER: facts["server"].encode(),
         TESTED: json.dumps(result).encode(),
         NOTE: note.encode(),
+        POSTED: note.encode(),
     }
 
 
@@ -59,6 +60,8 @@ def replace(path: str, old: str, new: str) -> Callable[[Outputs], None]:
         text = (outputs[path] or b"").decode()
         assert old in text
         outputs[path] = text.replace(old, new).encode()
+        if path == NOTE:
+            outputs[POSTED] = outputs[NOTE]
 
     return changed
 
@@ -82,6 +85,7 @@ ALL = {
     "note_names_cause",
     "note_counts_requests",
     "note_tells_fix",
+    "note_posted",
 }
 RIGHT = {"config_right"}
 ORDERED = {"routes_in_order"}
@@ -126,6 +130,8 @@ def test_one_mistake_only() -> None:
         (replace(TESTED, '"failed": 0', '"failed": 1'), {"all_cases_pass"}),
         (put(NOTE, b"\xff: \n:::"), NOTES),
         (replace(NOTE, "# ", "# not "), set()),
+        (put(POSTED, None), {"note_posted"}),
+        (replace(POSTED, "cause: ", "cause: not "), {"note_posted"}),
         (replace(NOTE, "cause: ", "cause: not "), {"note_names_cause"}),
         (replace(NOTE, "route: /v1", "route: /v2"), {"note_names_route"}),
         (replace(NOTE, "requests: ", "requests: 1"), {"note_counts_requests"}),
