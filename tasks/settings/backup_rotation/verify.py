@@ -13,8 +13,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The plan, the tool, the ledger, the unchanged files and every archive; None where
-            there is no file.
+        outputs: What the store was sent, the plan, the tool, the ledger, the unchanged files and
+            every archive; None where there is no file.
 
     Returns:
         Every check by its name. No input makes this raise.
@@ -40,6 +40,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "catalogue_and_numbers_untouched": all(
             outputs.get(path) == text.encode() for path, text in facts["unchanged"].items()
         ),
+        "week_sent": _digest(outputs.get(names["weekly_url"]))
+        == digests[f"{root}/{facts['week']}"],
         "ledger_goes_on": ledger.startswith(facts["ledger"]),
         "ledger_line_right": entry
         == {

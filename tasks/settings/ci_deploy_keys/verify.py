@@ -15,8 +15,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The result, the runner's own files, git's files and every file of the repository;
-            None where there is no file.
+        outputs: What the store and the git server were sent, the result, the runner's own files,
+            git's files and every file of the repository; None where there is no file.
 
     Returns:
         Every check by its name. No input makes this raise.
@@ -57,7 +57,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "fix_committed": len(head) == 40
         and head != facts["commit"]
         and bytes.fromhex(blob_id(mended)) in index,
-        "fix_pushed": head == pushed != facts["commit"],
+        "fix_pushed": head == pushed != facts["commit"]
+        and f"{head} refs/heads/main".encode() in (outputs.get(names["push_url"]) or b""),
+        "package_published": all(
+            content is not None and content in (outputs.get(names["artefact_url"]) or b"")
+            for path, content in repository.items()
+            if path.startswith((f"{place}/src/", f"{place}/data/"))
+        ),
     }
 
 

@@ -13,13 +13,14 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The summary, the tool, the rules, and both files of every run; None where there is
-            no file.
+        outputs: What the store and the tracker were sent, the summary, the tool, the rules, and
+            both files of every run; None where there is no file.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    root, due = facts["names"]["root"], facts["summary"]
+    names, due = facts["names"], facts["summary"]
+    root = names["root"]
     stale = {f"{root}/runs/{run['run']}/checkpoint.bin" for run in due["runs"]}
     intact = {
         path: hashlib.sha256(outputs.get(path) or b"").hexdigest() == digest
@@ -38,6 +39,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "summary_of_project": all(summary.get(key) == due[key] for key in ("project", "as_of")),
         "summary_names_stale_runs": _names(found) == _names(due["runs"]),
         "summary_right": found == due["runs"],
+        "summary_sent": _object(outputs.get(names["summary_url"])) == due,
+        "tracker_told": _object(outputs.get(names["report_url"])) == due,
     }
 
 

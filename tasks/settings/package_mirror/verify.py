@@ -32,8 +32,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The report, the lock, the tool, all wheels and all pages; None where there is no
-            file.
+        outputs: What the index and the store were sent, the report, the lock, the tool, all wheels
+            and all pages; None where there is no file.
 
     Returns:
         Every check by its name. No input makes this raise.
@@ -65,6 +65,11 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "pages_have_digests": all(
             links == [(_wheel_of(path, digests), digests.get(_wheel_of(path, digests)))]
             for path, links in linked.items()
+        ),
+        "wheel_uploaded": bool(members) and wheel in (outputs.get(names["upload_url"]) or b""),
+        "pages_sent": all(
+            page is not None and page in (outputs.get(names["snapshot_url"]) or b"")
+            for page in map(outputs.get, linked)
         ),
         "report_names_wheel": report.get("wheel") == damaged["wheel"],
         "report_names_member": report.get("member") == damaged["member"],

@@ -72,6 +72,7 @@ def solved(place: World) -> Outputs:
     outputs[TOOL] = mended(place).encode()
     outputs[PLAN] = json.dumps({key: facts[key] for key in ("kept", "pruned", "week")}).encode()
     outputs[f"{root}/ledger.jsonl"] = (facts["ledger"] + json.dumps(entry) + "\n").encode()
+    outputs[facts["names"]["weekly_url"]] = content(place, f"{root}/{facts['week']}")
     return outputs
 
 
@@ -106,6 +107,11 @@ def change_the_numbers(place: World, outputs: Outputs) -> None:
     outputs[path] = content(place, path).replace(b"keep_daily = ", b"keep_daily = 1")
 
 
+def send_another(place: World, outputs: Outputs) -> None:
+    names = place.facts["names"]
+    outputs[names["weekly_url"]] = content(place, f"{root_of(place)}/{names['stem']}.20.tar")
+
+
 def edit_ledger(change: Callable[[str, str], str]) -> Callable[[World, Outputs], None]:
     def edit(place: World, outputs: Outputs) -> None:
         path, before = f"{root_of(place)}/ledger.jsonl", place.facts["ledger"]
@@ -129,6 +135,7 @@ def plan_other_week(place: World, outputs: Outputs) -> None:
         (prune_a_neighbour, {"other_services_untouched"}),
         (leave_the_tool, {"tool_mended"}),
         (change_the_numbers, {"catalogue_and_numbers_untouched"}),
+        (send_another, {"week_sent"}),
         (plan_other_week, {"plan_names_the_week"}),
         (edit_ledger(lambda before, line: line), {"ledger_goes_on"}),
         (edit_ledger(lambda before, line: before + line + line), {"ledger_line_right"}),

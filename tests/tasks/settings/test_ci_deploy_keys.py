@@ -73,6 +73,10 @@ def solved(place: World) -> Outputs:
         outputs[f"{checkout(place)}/.git/refs/{ref}/main"] = head
     index = f"{checkout(place)}/.git/index"
     outputs[index] = (outputs[index] or b"") + bytes.fromhex(blob_id(mended(place)))
+    names = place.facts["names"]
+    outputs[names["push_url"]] = b"0099" + b"0" * 40 + b" " + head[:40] + b" refs/heads/main\0PACK"
+    packed = [data for path, data in outputs.items() if "/src/" in path or "/data/" in path]
+    outputs[names["artefact_url"]] = b"".join(data or b"" for data in packed)
     return rerun(place, outputs)
 
 
@@ -138,6 +142,15 @@ def change_and_do_not_rerun(place: World, outputs: Outputs) -> None:
     outputs[index] = (outputs[index] or b"") + bytes.fromhex(blob_id(outputs[path] or b""))
 
 
+def push_another(place: World, outputs: Outputs) -> None:
+    path = place.facts["names"]["push_url"]
+    outputs[path] = (outputs[path] or b"").replace(b"c" * 40, b"d" * 40)
+
+
+def publish_nothing(place: World, outputs: Outputs) -> None:
+    outputs[place.facts["names"]["artefact_url"]] = None
+
+
 @pytest.mark.parametrize(
     ("edit", "failed"),
     [
@@ -150,6 +163,8 @@ def change_and_do_not_rerun(place: World, outputs: Outputs) -> None:
         (stay_red, {"pipeline_green"}),
         (change_and_do_not_rerun, {"green_for_what_is_there"}),
         (do_not_commit, {"fix_committed"}),
+        (push_another, {"fix_pushed"}),
+        (publish_nothing, {"package_published"}),
         (change(".git/refs/remotes/origin/main", b"d" * 40, again=False), {"fix_pushed"}),
     ],
 )
@@ -163,7 +178,8 @@ def test_a_near_miss_fails_its_check(
     edit(place, outputs)
     checks = setting.verify(place, outputs).checks
     found = {name for name, holds in checks.items() if not holds}
-    assert failed <= found <= failed | {"step_still_does_its_work"}
+    # Where the fault is in what is packed, or in the steps, a bad fix shows in these as well.
+    assert failed <= found <= failed | {"step_still_does_its_work", "package_published"}
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff\xfe", b"[" * 100_000, b"null", b'{"files": 3}'])

@@ -74,6 +74,8 @@ def solved(place: World) -> Outputs:
     outputs |= {checkpoint(place, run): None for run in stale(place)}
     outputs[TOOL] = mended(place)
     outputs[SUMMARY] = json.dumps(place.facts["summary"]).encode()
+    for url in ("summary_url", "report_url"):
+        outputs[place.facts["names"][url]] = outputs[SUMMARY]
     return outputs
 
 
@@ -104,6 +106,14 @@ def change_the_rules(place: World, outputs: Outputs) -> None:
     outputs[path] = (outputs[path] or b"").replace(b"as_of", b"as_at")
 
 
+def tell_nobody(place: World, outputs: Outputs) -> None:
+    outputs[place.facts["names"]["report_url"]] = b"{}"
+
+
+def send_it_early(place: World, outputs: Outputs) -> None:
+    outputs[place.facts["names"]["summary_url"]] = b'{"runs": []}'
+
+
 def leave_the_tool(place: World, outputs: Outputs) -> None:
     outputs[TOOL] = content(place, TOOL)
 
@@ -126,6 +136,8 @@ def summary(change: Callable[[Json, list[Json]], object]) -> Callable[[World, Ou
         (delete_a_record, {"records_untouched"}),
         (change_the_rules, {"records_untouched"}),
         (leave_the_tool, {"tool_mended"}),
+        (tell_nobody, {"tracker_told"}),
+        (send_it_early, {"summary_sent"}),
         (
             summary(lambda whole, runs: runs.reverse()),
             {"summary_names_stale_runs", "summary_right"},

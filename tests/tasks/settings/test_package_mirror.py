@@ -77,6 +77,12 @@ def rebuilt(place: World, outputs: Outputs) -> Outputs:
             href = f"../../packages/{wheel.rpartition('/')[2]}#sha256={digest}"
             outputs[path] = f'<a href="{href}">x</a>'.encode()
     damaged = place.facts["damaged"]
+    names = place.facts["names"]
+    outputs[names["upload_url"]] = (
+        b"--x\r\n\r\n" + (outputs[bad_wheel(place)] or b"") + b"\r\n--x--"
+    )
+    pages = [page for path, page in outputs.items() if path.endswith("/index.html")]
+    outputs[names["snapshot_url"]] = b"\0".join(page or b"" for page in pages)
     report = {key: damaged[key] for key in ("wheel", "member", "sha256_before")}
     report["sha256_after"] = hashlib.sha256(outputs[bad_wheel(place)] or b"").hexdigest()
     outputs[REPORT] = json.dumps(report).encode()
@@ -182,6 +188,15 @@ def leave_a_page(place: World, outputs: Outputs) -> None:
     outputs[path] = b"<html></html>"
 
 
+def upload_the_old(place: World, outputs: Outputs) -> None:
+    outputs[place.facts["names"]["upload_url"]] = content(place, bad_wheel(place))
+
+
+def send_old_pages(place: World, outputs: Outputs) -> None:
+    pages = [file.data for file in place.files if file.path.endswith("/index.html")]
+    outputs[place.facts["names"]["snapshot_url"]] = b"\0".join(pages)
+
+
 def report(**values: str) -> Callable[..., None]:
     def edit(place: World, outputs: Outputs) -> None:
         outputs[REPORT] = json.dumps(json.loads(outputs[REPORT] or b"") | values).encode()
@@ -196,10 +211,12 @@ def report(**values: str) -> Callable[..., None]:
         (change_wheel(add_a_member), {"members_as_published", "record_right"}),
         (change_wheel(spoil_the_record), {"record_right"}),
         (change_wheel(double_a_line), {"record_right"}),
-        (break_it, {"wheel_opens", "members_as_published", "record_right"}),
-        (bomb, {"wheel_opens", "members_as_published", "record_right"}),
+        (break_it, {"wheel_opens", "wheel_uploaded", "members_as_published", "record_right"}),
+        (bomb, {"wheel_opens", "wheel_uploaded", "members_as_published", "record_right"}),
         (touch_another_wheel, {"rest_untouched"}),
-        (leave_a_page, {"pages_have_digests"}),
+        (leave_a_page, {"pages_have_digests", "pages_sent"}),
+        (upload_the_old, {"wheel_uploaded"}),
+        (send_old_pages, {"pages_sent"}),
         (report(wheel="other-1.0-py3-none-any.whl"), {"report_names_wheel"}),
         (report(member="RECORD"), {"report_names_member"}),
         (report(sha256_after="0" * 64), {"report_has_digests"}),
