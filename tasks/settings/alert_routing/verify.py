@@ -63,7 +63,7 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
     pager = facts["names"]["secops"]
     root = facts["names"]["route_root"]
     receivers = _parse(seen.files.get(f"{root}/teams.json")).get("receivers")
-    told = [_parse(line.encode()) for line in seen.probes.get("alerts", "").splitlines()]
+    told = [_parse(line) for line in seen.probes.get("alerts", "").splitlines()]
     heard = {
         tuple(str(one.get(key)) for key in ("service", "kind", "severity"))
         for one in told
@@ -83,7 +83,7 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
     return checks
 
 
-def _parse(content: bytes | None) -> dict[str, Any]:
+def _parse(content: bytes | str | None) -> dict[str, Any]:
     """Read a JSON object; anything else is an empty one."""
     try:
         value = json.loads(content or b"")

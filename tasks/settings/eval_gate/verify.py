@@ -64,7 +64,7 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
     """
     decisions: dict[str, dict[str, Any]] = {}
     for line in seen.probes.get("known_bad", "").splitlines():
-        decision = _parse(line.encode())
+        decision = _parse(line)
         decisions[str(decision.get("candidate"))] = decision
     checks = {
         "results_unchanged": all(
@@ -79,7 +79,7 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
     return checks
 
 
-def _parse(content: bytes | None) -> dict[str, Any]:
+def _parse(content: bytes | str | None) -> dict[str, Any]:
     """Read a JSON object; anything else is an empty one."""
     try:
         value = json.loads(content or b"")

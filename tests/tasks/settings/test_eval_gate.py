@@ -83,6 +83,14 @@ def stricter(place: World, made: Json) -> None:
     rule(made, "verbosity")["max"] = 0.00001
 
 
+def old_baseline(place: World, made: Json) -> None:
+    made["gate"]["baseline"] = place.facts["names"]["retired"]
+
+
+def other_results(place: World, made: Json) -> None:
+    made["gate"]["results"] = "/tmp/results"
+
+
 def other_program(place: World, made: Json) -> None:
     made["program"] += "\n# faster\n"
 
@@ -123,6 +131,8 @@ def unsent(place: World, made: Json) -> None:
         (advice, {"fault_mended"}),
         (dropped, {"every_rule_kept", "good_candidate_passes"}),
         (stricter, {"good_candidate_passes"}),
+        (old_baseline, {"baseline_is_production"}),
+        (other_results, {"results_read_from_where_they_are"}),
         (other_program, {"program_untouched"}),
         (blocked, {"decision_is_pass"}),
         (other_candidate, {"decision_is_pass"}),
