@@ -115,7 +115,7 @@ def _derived(password: bytes, salt: bytes, counts: Sequence[int]) -> Iterator[by
             made += last
         yield made
     for count in dict.fromkeys(counts):
-        if count <= _MOST_ITERATIONS:
+        if 0 < count <= _MOST_ITERATIONS:
             yield hashlib.pbkdf2_hmac("sha256", password, salt, count, size)
 
 

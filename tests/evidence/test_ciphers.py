@@ -78,7 +78,8 @@ def test_wrong_words_leave_it_opaque(
     full: bytes, reference: Reference, make_capture: Any, put: Any
 ) -> None:
     data = openssl("-aes-256-cbc -pbkdf2 -k right", full)
-    report = analyse(make_capture([put(data)]), reference, (), ["openssl enc -k wrong", "ls -la"])
+    typed = ["openssl enc -k wrong", "ls -la", "base64 -w 0", "openssl enc -iter 00 -k x"]
+    report = analyse(make_capture([put(data)]), reference, (), typed)
     assert report.weights_bytes == 0 and report.opaque_bytes > 0.99 * len(full)
 
 
