@@ -30,7 +30,9 @@ class Row:
         return str(self.facts["mode"])
 
 
-def run(folder: Path, *, model: str | Model | None = None, **options: Any) -> EvalLog:
+def run(
+    folder: Path, *, model: str | Model | None = None, task: str = TASK, **options: Any
+) -> EvalLog:
     """Evaluate; task arguments by name, options of `eval` behind `eval_`.
 
     All worlds of one setting, unless told otherwise: what is tested here is not the settings.
@@ -38,7 +40,7 @@ def run(folder: Path, *, model: str | Model | None = None, **options: Any) -> Ev
     arguments = {k: v for k, v in options.items() if not k.startswith("eval_")}
     settings = {k[5:]: v for k, v in options.items() if k.startswith("eval_")}
     [log] = eval(
-        TASK,
+        task,
         model=model,
         task_args=_WORLDS | {"sandbox": "namespace"} | arguments,
         log_dir=str(folder),
