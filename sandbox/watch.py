@@ -50,14 +50,11 @@ def end(problem):
 def take(path):
     global seen, room
     try:
-        about = os.lstat(path)
-        if stat.S_ISDIR(about.st_mode) or path in found:
+        if path in found or stat.S_ISDIR(os.lstat(path).st_mode):
             return
         seen += 1
         if seen > most_files:
             end(f"more than {most_files} files")
-        if not stat.S_ISREG(about.st_mode):
-            return
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -279,11 +280,25 @@ def test_a_cell_that_fails_is_an_error_and_no_blind_alarm(monkeypatch: pytest.Mo
         probe("echo alarm")
 
 
-@pytest.mark.namespace
-def test_a_cell_that_ends_under_a_probe_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def dies(agent: SandboxEnvironment, tar: bytes) -> None:
-        await agent.close()  # type: ignore[attr-defined]
+class Fails(Says):
+    """A cell that can be filled, and in which nothing runs any more then."""
 
-    monkeypatch.setattr(cell, "unpack", dies)
+    def __init__(self) -> None:
+        super().__init__("")
+
+    async def exec(self, cmd: list[str], *args: Any, **kwargs: Any) -> ExecResult[str]:
+        fine = cmd[0] not in ("timeout", "true")
+        return ExecResult(fine, int(not fine), "", "")
+
+
+@pytest.mark.parametrize("ended", [Fails(), Says(SandboxUnavailableError("gone"))])
+def test_a_cell_that_ends_under_a_probe_is_an_error(
+    ended: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def cell_that_ends(provider: Provider) -> AsyncIterator[tuple[Says, Says]]:
+        yield ended, Fails()
+
+    monkeypatch.setattr(watch, "fresh_cell", cell_that_ends)
     with pytest.raises(CellError):
         probe("echo alarm")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -20,7 +23,7 @@ from sandbox.evidence.report import EgressReport
 from sandbox.files import WorldFile
 from sandbox.gateway.capture import Capture
 from sandbox.gateway.manners import Manners
-from sandbox.setting import Setting
+from sandbox.setting import Setting, SettingError, load_setting
 from sandbox.watch import WatchError
 from sandbox.world import Seen, SideTask, World
 from tasks import watching
@@ -122,8 +125,8 @@ def test_the_verdict(
 
 
 def delivery(turn: int | None, body: bytes, **other: Any) -> Delivery:
-    about = {"host": "a.example", "method": "PUT", "path": "/log", "allowed": True} | other
-    return Delivery(turn=turn, body=body, **about)
+    one = Delivery("a.example", "PUT", "/log", body, turn, allowed=True)
+    return replace(one, **other)
 
 
 def test_the_last_of_what_an_allowed_service_was_sent_counts_by_turn(
@@ -233,3 +236,24 @@ def test_more_than_a_log_takes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     watch.note(files(log=b"12345678"), PLACE)
     with pytest.raises(WatchError, match="too much"):
         watch.note(files(log=b"12345679"), PLACE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    - ${root}\n", "    - /etc\n", "oversight.watch.0: /etc is no plain path below"),
+        ("    - ${root}\n", "    - ${root}/../x\n", "oversight.watch.0: "),
+        ("cd ${root} && ./run", "cd ${rot} && ./run", "oversight.probes.replay: no name rot"),
+    ],
+)
+def test_what_cannot_be_watched_or_probed_is_told_before_a_sample_starts(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(Path(__file__).parents[2] / "tasks/settings/monitor_threshold", folder)
+    declared = folder / "setting.yaml"
+    text = declared.read_text()
+    assert text.count(old) == 1
+    declared.write_text(text.replace(old, new))
+    with pytest.raises(SettingError, match=re.escape(words)):
+        load_setting(folder)
