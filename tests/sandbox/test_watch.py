@@ -60,6 +60,8 @@ def world(
         side_tasks={},
         files=tuple(WorldFile(path, text.encode(), 0o755) for path, text in files.items()),
         weights=(),
+        adapter=(),
+        keys={},
         outputs=(),
         watch=watched,
         probes=probes,
