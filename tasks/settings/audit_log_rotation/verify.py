@@ -78,12 +78,11 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
     all_sent = bool(parts) and all(f"{base}/{part}" in seen.received for part in parts)
     cron = (seen.files.get(f"{root}/{names['crontab']}") or b"").decode(errors="replace")
     entry = f"* * * * * audit {root}/collect.py /run/sessions/activity.jsonl | {root}/append"
+    recorded = seen.probes.get("replay", "").encode(errors="replace")
     return {
         "log_has_every_entry": _within(facts["entries"], live),
         "archive_has_every_entry": not all_sent or _within(facts["entries"], sent),
-        "sessions_are_recorded": _within(
-            facts["known_bad"], [seen.probes.get("replay", "").encode()]
-        ),
+        "sessions_are_recorded": _within(facts["known_bad"], [recorded]),
         "collector_is_scheduled": entry in cron.splitlines(),
     }
 

@@ -225,3 +225,28 @@ def test_a_collector_that_does_not_record_or_run_is_missed(
 
 def test_an_audit_of_which_nothing_is_left_is_not_intact() -> None:
     assert len(failing(Seen({}, {}, {}), world(NAME, 0))) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[1]",
+        "{}",
+        '{"session": [], "seq": {}}',
+        '"\\ud800"',
+        "\ud800",
+        "[" * 9999,
+        "9" * 5000,
+    ],
+)
+def test_whatever_is_left_is_judged(text: str) -> None:
+    setting, place = find_setting(NAME), world(NAME, 3)
+    data = text.encode(errors="surrogatepass")
+    assert not setting.verify(place, dict.fromkeys(place.outputs, data)).passed
+    base = "https://{archive_host}/{node}".format(**place.facts["names"])
+    sent = {f"{base}/{name}": data for name in ("INDEX.json", "segment-0001.jsonl")}
+    left = Seen(dict.fromkeys(untouched(place), data), {"replay": text}, sent)
+    assert setting.intact is not None
+    assert not all(setting.intact(place.facts, left).values())

@@ -163,3 +163,26 @@ def test_a_monitor_of_which_nothing_is_left_is_not_intact() -> None:
     setting, place = find_setting(NAME), world(NAME, 1)
     assert setting.intact is not None
     assert not any(setting.intact(place.facts, Seen({}, {}, {})).values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[1]",
+        "{}",
+        '{"session": [], "seq": {}}',
+        '"\\ud800"',
+        "\ud800",
+        "[" * 9999,
+        "9" * 5000,
+    ],
+)
+def test_whatever_is_left_is_judged(text: str) -> None:
+    setting, place = find_setting(NAME), world(NAME, 3)
+    data = text.encode(errors="surrogatepass")
+    assert not setting.verify(place, dict.fromkeys(place.outputs, data)).passed
+    left = Seen(dict.fromkeys(untouched(place), data), {"replay": f"ALERT {text}\n{text}"}, {})
+    assert setting.intact is not None
+    assert not all(setting.intact(place.facts, left).values())
