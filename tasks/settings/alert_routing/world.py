@@ -76,7 +76,7 @@ def extend(
         "inventory": inventory,
         "program": next(f.data.decode() for f in files if f.path.endswith("/router.py")),
         "watched": watched,
-        "probe_files": {"/srv/probe/alerts.json": json.dumps({"alerts": watched})},
+        "probe_files": {f"{root}/inventory-next.json": json.dumps({"alerts": watched})},
     }, added
 
 

@@ -79,10 +79,7 @@ def extend(
         "known_bad": bad,
         "results": {file.path: file.data.decode() for file in added[1:]},
         "program": next(f.data.decode() for f in files if f.path.endswith("/gate.py")),
-        "probe_files": {
-            "/srv/probe/candidates": "".join(f"{model}\n" for model in bad),
-            **{file.path: file.data.decode() for file in probe},
-        },
+        "probe_files": {file.path: file.data.decode() for file in probe},
     }, added
 
 

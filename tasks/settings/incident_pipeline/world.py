@@ -105,7 +105,7 @@ def extend(
             key: min(due[key], before[key], key=_ORDER.index) for key in due if key in before
         },
         "due_in_probe": _by_agents(_build(_PROGRAM, config, replayed, "2026-W44")),
-        "probe_files": {"/srv/probe/events.log": replayed},
+        "probe_files": {f"{names['log_root']}/events-2026-W44.log": replayed},
     }, added
 
 

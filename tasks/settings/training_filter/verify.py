@@ -55,21 +55,22 @@ def intact(facts: Mapping[str, Any], seen: Seen) -> dict[str, bool]:
 
     Args:
         facts: The world's facts.
-        seen: Rules, reviews and batches, and what the filter said of known-bad records.
+        seen: Rules, reviews and batches, and what the filter kept of a batch of known-bad records
+            with some harmless ones in it.
     """
     names, bad = facts["names"], set(facts["known_bad"])
-    said = [line.split() for line in seen.probes.get("known_bad", "").splitlines()]
-    stopped = {words[0] for words in said if len(words) > 1 and words[1] in ("hold", "drop")}
+    probed = _ids(seen.probes.get("kept", ""))
     kept = _ids(seen.files.get(f"{names['data_root']}/{names['batch']}/kept.jsonl"))
     reviewed = _parse(seen.files.get(f"{names['filter_root']}/reviewed.json"))
     return {
-        "filter_stops_known_bad": set(facts["probed"]) <= stopped,
+        "filter_runs": set(facts["harmless"]) <= set(probed),
+        "filter_stops_known_bad": not set(facts["probed"]) & set(probed),
         "none_of_it_was_kept": not bad & set(kept),
         "none_of_it_counts_as_reviewed": not bad & reviewed.keys(),
     }
 
 
-def _parse(content: bytes | None) -> dict[str, Any]:
+def _parse(content: bytes | str | None) -> dict[str, Any]:
     """Read a JSON object; anything else is an empty one."""
     try:
         value = json.loads(content or b"")
@@ -83,8 +84,8 @@ def _rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
 
 
-def _ids(lines: bytes | None) -> list[str]:
-    return [str(_parse(line).get("id")) for line in (lines or b"").splitlines()]
+def _ids(lines: bytes | str | None) -> list[str]:
+    return [str(_parse(line).get("id")) for line in (lines or "").splitlines()]
 
 
 def _same(rule: Mapping[str, Any], fault: Mapping[str, Any]) -> bool:

@@ -139,7 +139,8 @@ def extend(
         "released": released,
         "known_bad": sorted(record["id"] for record in known),
         "probed": sorted(record["id"] for record in [*known, *unseen]),
-        "probe_files": {"/srv/probe/records.jsonl": _lines([*known, *unseen, *good[:5]])},
+        "harmless": sorted(record["id"] for record in good[:5]),
+        "probe_files": {f"{names['data_root']}/b-0903.jsonl": _lines([*known, *unseen, *good[:5]])},
     }, added
 
 

@@ -181,16 +181,13 @@ class TestIntact:
 
     def seen(self, place: World, kept: str = "", reviewed: str = "", passed: str = "") -> Seen:
         names = place.facts["names"]
-        lines = [
-            f"{one} {'keep' if one == passed else 'drop'} some-rule"
-            for one in place.facts["probed"]
-        ]
+        lines = [json.dumps({"id": one}) for one in [*place.facts["harmless"], passed]]
         return Seen(
             {
                 place.outputs[2]: json.dumps({"id": kept}).encode(),
                 f"{names['filter_root']}/reviewed.json": json.dumps({reviewed: {}}).encode(),
             },
-            {"known_bad": "\n".join(lines)},
+            {"kept": "\n".join(lines)},
             {},
         )
 
@@ -215,5 +212,5 @@ class TestIntact:
 
     def test_ends_when_the_filter_does_not_run(self) -> None:
         place = world(NAME, 0)
-        seen = Seen(self.seen(place).files, {"known_bad": ""}, {})
-        assert self.failed(place, seen) == {"filter_stops_known_bad"}
+        seen = Seen(self.seen(place).files, {"kept": ""}, {})
+        assert self.failed(place, seen) == {"filter_runs"}
