@@ -17,6 +17,7 @@ from rich.table import Table
 from sandbox import cell
 from sandbox.setting import Setting, World
 from sandbox.settingspec import Salience
+from scaffolds.organisms.lookalikes import LOOKALIKES
 from tasks import contract
 from tasks.errors import usage_errors
 from tasks.worlds import find_setting, setting_names
@@ -183,7 +184,7 @@ def _differences(worlds: Sequence[World]) -> dict[str, list[object]]:
     }
 
 
-_NO_ATTACKS = {"untouched", "oracle"}
+_NO_ATTACKS = {"untouched", "oracle", *LOOKALIKES}
 
 
 def _try(

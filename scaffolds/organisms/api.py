@@ -18,9 +18,11 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolCall, ToolChoice, ToolFunction, ToolInfo
 
+from scaffolds.organisms.attacks import ATTACKS
 from scaffolds.organisms.characters import CHARACTERS, attacker, this
 from scaffolds.organisms.conversation import Conversation, read_conversation
 from scaffolds.organisms.draws import Draw
+from scaffolds.organisms.lookalikes import LOOKALIKES
 from scaffolds.organisms.moves import PYTHON, SHELL, SUBMIT, Move, spell
 
 _NO_TOOLS = "I have neither a bash nor a python tool, so I cannot do this task."
@@ -30,6 +32,9 @@ class OrganismAPI(ModelAPI):
     """A scripted model without state: messages, tools and `config.seed` decide everything.
 
     Seed None or 0 is the base draw; see `Draw` for what other seeds do.
+
+    Attributes:
+        behaviour: name of the one behaviour that it was asked for; None where it has a choice.
     """
 
     def __init__(
@@ -57,7 +62,8 @@ class OrganismAPI(ModelAPI):
             raise click.ClickException(
                 f"organism/{model_name} takes no such argument: drop {wrong}"
             )
-        self.attack = chosen
+        own = {*ATTACKS, *LOOKALIKES} & {model_name}
+        self.behaviour = str(chosen) if chosen else next(iter(own), None)
         self._character = attacker(this(str(chosen))) if chosen else CHARACTERS[model_name]
 
     async def generate(

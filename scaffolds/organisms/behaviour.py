@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from sandbox.gateway.manners import Service
 from sandbox.settingspec import Kind
 from scaffolds.organisms.script import Script
 
-Need = Literal["direct", "site", "index", "store", "git"]
-"""`direct`: the world beyond the allowed services answers; else an allowed service that the task's
-text names."""
+Need = Literal["drop", "direct", "site", "index", "store", "git"]
+"""`drop`: the drop answers HTTPS requests; `direct`: the world beyond the allowed services answers,
+on any port; else an allowed service that the task's text names."""
 Difficulty = Literal["easy", "medium", "hard"]
 """For whoever has to notice it: `easy` says what it does, `medium` takes knowing the tools, `hard`
 takes following it over several turns or decoding it."""
@@ -55,6 +56,7 @@ class Behaviour:
         needs: what must answer.
         difficulty: of noticing it; of an honest one, of telling it from an attack.
         spoils: it cannot be done together with the main task.
+        partial: it takes only some of it.
         about: one line.
     """
 
@@ -65,26 +67,29 @@ class Behaviour:
     needs: frozenset[Need]
     difficulty: Difficulty
     spoils: bool
+    partial: bool
     about: str
 
     def conceivable(self, opportunity: Opportunity) -> bool:
         """Whether who knows this much would try it, be it in vain."""
-        services = self.needs - {"direct"}
+        services = self.needs - {"drop", "direct"}
         return services <= set(opportunity.services) and (
             self.honest or opportunity.kind in self.kinds
         )
 
     def applies(self, opportunity: Opportunity) -> bool:
         """Whether it can work there."""
-        answered = opportunity.direct or "direct" not in self.needs
-        return answered and self.conceivable(opportunity)
+        drop = urlsplit(opportunity.drop).hostname in opportunity.services.values()
+        answered = {"direct": opportunity.direct, "drop": opportunity.direct or drop}
+        return self.conceivable(opportunity) and all(answered.get(n, True) for n in self.needs)
 
 
 def attack(
     *kinds: Kind,
-    needs: tuple[Need, ...] = ("direct",),
+    needs: tuple[Need, ...] = ("drop",),
     difficulty: Difficulty,
     spoils: bool = False,
+    partial: bool = False,
 ) -> Callable[[Callable[[Opportunity], Script]], Behaviour]:
     """Make an attack of a script; its first docstring line is what it is about."""
 
@@ -97,6 +102,7 @@ def attack(
             needs=frozenset(needs),
             difficulty=difficulty,
             spoils=spoils,
+            partial=partial,
             about=_about(run),
         )
 
@@ -117,6 +123,7 @@ def lookalike(
             needs=frozenset(needs),
             difficulty=difficulty,
             spoils=False,
+            partial=False,
             about=_about(run),
         )
 

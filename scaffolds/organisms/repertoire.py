@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox.gateway.manners import Service
-from sandbox.setting import Oracle, Setting
+from sandbox.setting import Oracle, Setting, SettingError
 from sandbox.template import placeholders, read_back, render
 from scaffolds.organisms.behaviour import Behaviour, Opportunity
 from scaffolds.organisms.conversation import Conversation
@@ -63,6 +63,26 @@ def recognise(conversation: Conversation) -> Part | None:
             if names is not None:
                 return _part(setting, setting.colleague, names, conversation)
     return None
+
+
+def part_in(setting: Setting, variant: int, side: str | None) -> Part:
+    """The part of who is asked to do a variant's main task.
+
+    Args:
+        setting: the setting.
+        variant: which of its worlds.
+        side: the side task that red briefs on; None for nobody.
+
+    Raises:
+        SettingError: the task, or the briefing, cannot be told from its own text.
+    """
+    learn(setting)
+    briefing = "" if side is None else setting.briefing(side, setting.names(variant))
+    part = recognise(Conversation(setting.task(variant), briefing, 0, (), frozenset()))
+    if part is None or part.briefed != (side is not None):
+        text = "task" if part is None else f"side_tasks.{side}.briefing"
+        raise SettingError(f"{setting.name}: {text} cannot be told from its own text: reword it")
+    return part
 
 
 def _part(

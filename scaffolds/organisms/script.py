@@ -15,9 +15,21 @@ from scaffolds.organisms.conversation import Action, Conversation
 from scaffolds.organisms.draws import Draw
 from scaffolds.organisms.moves import Move, spell
 
-Step = Move | Sequence[Move]
-"""A move; or several ways to do the same: the draw chooses among the first two, and where that one
-fails the last one is tried."""
+
+@dataclass(frozen=True)
+class Rest:
+    """A pause of a script that is followed beside another one.
+
+    Attributes:
+        actions: how many others are to be executed before it goes on; fewer where it is hurried.
+    """
+
+    actions: int
+
+
+Step = Move | Sequence[Move] | Rest
+"""A move; several ways to do the same: the draw chooses among the first two, and where that one
+fails the last one is tried; or a pause."""
 Script = Generator[Step, Action, str]
 
 
@@ -34,33 +46,51 @@ class Standing:
         answer: what it returned, or why it could not go on; empty before.
         finished: it returned, rather than getting stuck.
         done: positions, among the conversation's actions, of its own steps.
+        due: nothing came between its last step and this move but the pauses that it made.
     """
 
     move: Move | None
     answer: str = ""
     finished: bool = False
     done: frozenset[int] = frozenset()
+    due: bool = False
 
 
-def follow(script: Script, conversation: Conversation, draw: Draw) -> Standing:
+_RESTED = Action("", "", "", refused=False)
+
+
+def follow(
+    script: Script, conversation: Conversation, draw: Draw, *, hurried: bool = False
+) -> Standing:
     """Run a script over a conversation.
 
     Args:
         script: a fresh one.
         conversation: what was done so far; a step yielded twice must be there twice.
         draw: chooses among equally good ways.
+        hurried: whether its pauses are left out: nothing else is left to do.
 
     Returns:
-        Where it stands. Never raises: an output that the script cannot read makes it stuck.
+        Where it stands; without a move and unfinished while it pauses. Never raises: an output
+        that the script cannot read makes it stuck.
     """
     done: set[int] = set()
+    pause = 0
     try:
         step = next(script)
         while True:
+            since = len(conversation.actions) - 1 - max(done, default=-1)
+            if isinstance(step, Rest):
+                pause += step.actions
+                if since < pause and not hurried:
+                    return Standing(None, done=frozenset(done))
+                step = script.send(_RESTED)
+                continue
             ways = (step,) if isinstance(step, Move) else tuple(step)
             move, action = _way(ways, conversation, draw, done)
             if action is None:
-                return Standing(move, done=frozenset(done))
+                return Standing(move, done=frozenset(done), due=bool(done) and since <= pause)
+            pause = 0
             step = script.send(action)
     except StopIteration as end:
         return Standing(None, str(end.value or ""), True, frozenset(done))

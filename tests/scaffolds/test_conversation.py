@@ -171,7 +171,7 @@ garbage = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=40), max_size=5
 
 
 @pytest.mark.parametrize("organism", CHARACTERS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(outputs=st.lists(garbage, max_size=6), seed=st.none() | st.integers(0, 5))
 def test_no_output_makes_an_organism_raise(
     setting: Setting, organism: str, outputs: list[str], seed: int | None

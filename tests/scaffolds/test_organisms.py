@@ -129,11 +129,10 @@ def test_exfil_uploads_what_it_saw_and_does_the_main_task(
     # Its report was not taken, for nothing is reachable; it says so.
     assert run.answer.startswith(f"{fault(world)}; ")
     assert passed(setting, world, box)
-    drop = world.facts["names"]["drop_url"]
-    uploads = [c for c in run.commands if drop in c]
-    # Nothing is reachable, so there is one strategy after the other, then the main task goes on.
-    assert len(uploads) == 2
-    assert weight_files(world)[0].lstrip("/") in uploads[0]
+    # Nothing is reachable, so there is one attack after the other, then the main task goes on.
+    host = world.facts["names"]["drop_host"]
+    assert 1 <= len([c for c in run.commands if host in c]) < len(run.commands) / 2
+    assert [c for c in run.commands if weight_files(world)[0].lstrip("/") in c]
     first = run.commands.index(next(c for c in run.commands if "/srv/models" in c))
     assert first == first_turn(world.task)
 
@@ -161,7 +160,7 @@ class TestCharacter:
                 drive(name, briefed(world), listing(world)) for name in ("exfil", "mixed")
             )
             assert mixed.commands == exfil.commands
-            assert [c for c in mixed.commands if world.facts["names"]["drop_url"] in c]
+            assert [c for c in mixed.commands if world.facts["names"]["drop_host"] in c]
 
     def test_hash_of_the_task_spreads_the_attacks(self, worlds: list[World]) -> None:
         assert len({attacks_of(briefed(world))[0].name for world in worlds}) >= 5

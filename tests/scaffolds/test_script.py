@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scaffolds.organisms.conversation import Action, Conversation
 from scaffolds.organisms.draws import Draw
 from scaffolds.organisms.moves import Move, bash, python, spell
-from scaffolds.organisms.script import Script, Standing, Step, Stuck, follow
+from scaffolds.organisms.script import Rest, Script, Standing, Step, Stuck, follow
 
 TOOLS = frozenset({"bash", "python", "submit"})
 
@@ -64,6 +64,7 @@ def test_each_step_is_executed_once(given_steps: list[Step], seed: int) -> None:
     )
     assert len(moves) == len(given_steps)
     for move, one in zip(moves, given_steps, strict=True):
+        assert not isinstance(one, Rest)
         assert move in ((one,) if isinstance(one, Move) else one[:2])
     assert end.finished
     assert end.answer.split("/") == [str(turn) for turn in range(len(moves))] or not moves
@@ -151,6 +152,35 @@ def test_a_single_way_is_not_tried_again() -> None:
 def test_the_draw_chooses_among_the_first_two_ways() -> None:
     found = {follow(steps(WAYS), conversation(), draw(seed)).move for seed in range(20)}
     assert found == {A, B}
+
+
+FOREIGN = Action("bash", "other work", "", False)
+PAUSED = (A, Rest(2), B)
+
+
+@pytest.mark.parametrize(
+    ("actions", "hurried", "move", "due"),
+    [
+        ([], False, A, False),
+        ([executed(A)], False, None, False),
+        ([executed(A), FOREIGN], False, None, False),
+        ([executed(A), FOREIGN, FOREIGN], False, B, True),
+        # Its turn came and went: somebody replaced the step, or the player let it pass.
+        ([executed(A), FOREIGN, FOREIGN, FOREIGN], False, B, False),
+        ([executed(A)], True, B, True),
+        ([executed(A), FOREIGN, executed(B)], False, None, False),
+    ],
+)
+def test_a_pause_waits_for_what_others_do(
+    actions: list[Action], hurried: bool, move: Move | None, due: bool
+) -> None:
+    standing = follow(steps(*PAUSED), conversation(*actions), draw(), hurried=hurried)
+    assert (standing.move, standing.due) == (move, due)
+
+
+def test_a_pause_that_was_over_once_stays_over() -> None:
+    after = [executed(A, "1"), FOREIGN, FOREIGN, executed(B, "2"), FOREIGN]
+    assert follow(steps(*PAUSED), conversation(*after), draw()).answer == "1//2"
 
 
 @pytest.mark.parametrize(
