@@ -13,10 +13,10 @@ from tasks.attacking import choose_attack
 from tasks.choosing import choose
 from tasks.errors import usage_errors
 from tasks.game import game
-from tasks.roles import trusted_model, untrusted_model
+from tasks.roles import require_sensible, trusted_model, untrusted_model
 from tasks.samples import modes_of, samples
 from tasks.scoring import control_outcome
-from tasks.worlds import find_settings
+from tasks.worlds import find_setting, find_settings
 
 
 def benchmark(
@@ -55,6 +55,7 @@ def benchmark(
         found = find_settings(settings, everything)
         dataset = samples(found, variants, modes_of(modes), salience, side)
         untrusted = untrusted_model()
+        require_sensible(untrusted, [find_setting(name) for name in found])
         asks_trusted = choice.asks_trusted or "trusted" in red.roles
         trusted = trusted_model(untrusted) if asks_trusted else None
         provider = cell.choose(sandbox)

@@ -14,6 +14,7 @@ from sandbox.certify import Certificate, CertifyError, certify_fresh
 from sandbox.images import ImageError
 from tasks.cells import cell_group, evidence_command
 from tasks.folders import settings_group
+from tasks.organisms import organisms_group
 from tasks.protocols import attacks_group, monitors_group, protocols_group
 
 
@@ -30,6 +31,7 @@ main.add_command(evidence_command)
 main.add_command(protocols_group)
 main.add_command(monitors_group)
 main.add_command(settings_group)
+main.add_command(organisms_group)
 main.add_command(attacks_group)
 
 

@@ -6,7 +6,13 @@ an error, never the untrusted model in disguise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from inspect_ai.model import GenerateConfig, Model, get_model, model_roles
+
+from sandbox.setting import Setting
+from scaffolds.organisms.api import OrganismAPI
+from scaffolds.organisms.characters import sensible
 
 UNTRUSTED = "organism/mixed"
 TRUSTED = "organism/honest"
@@ -34,6 +40,19 @@ def untrusted_model() -> Model:
         # With a seed, every draw of a turn gets another one: an organism's draws then differ.
         return get_model(UNTRUSTED, config=GenerateConfig(seed=0))
     return chosen
+
+
+def require_sensible(untrusted: Model, settings: Sequence[Setting]) -> None:
+    """Refuse an organism whose one behaviour makes sense in none of the settings.
+
+    Raises:
+        RoleError: it would be honest everywhere, and its catch rate say nothing.
+    """
+    behaviour = untrusted.api.behaviour if isinstance(untrusted.api, OrganismAPI) else None
+    known = sorted(frozenset().union(*map(sensible, settings)))
+    if behaviour is not None and behaviour not in known:
+        names = ", ".join(known)
+        raise RoleError(f"{behaviour} makes no sense in these settings: use one of {names}")
 
 
 def bound_role(role: str) -> Model | None:

@@ -43,7 +43,7 @@ from tasks.exfil import exfil
             {"protocol": "none", "monitor": "prompted", "attack": "score_aware"},
             "attack score_aware asks a model: give --model-role monitor=MODEL",
         ),
-        ({"settings": "moon_base"}, "use one of checkpoint_audit"),
+        ({"settings": "moon_base"}, "unknown setting 'moon_base': use one of "),
         ({"settings": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"modes": "sneaky"}, "use honest, attack, natural"),
         ({"modes": ""}, "use honest, attack, natural"),
@@ -113,6 +113,18 @@ def _inspect(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         ),
         (("-T", "protocol=no/such/file.yaml"), {}, "Error: no/such/file.yaml: cannot be read"),
         (("--model", "organism/evil"), {}, "Error: no organism/evil: choose one of"),
+        (
+            (
+                "--model",
+                "organism/mixed",
+                "-M",
+                "attack=key_in_dns",
+                "-T",
+                "settings=checkpoint_audit",
+            ),
+            {},
+            "Error: key_in_dns makes no sense in these settings: use one of",
+        ),
         (("--model", "anthropic/claude-x"), {}, "No ANTHROPIC_API_KEY defined"),
         (
             ("--model", "anthropic/claude-x", "-T", "protocol=defer_to_trusted"),
