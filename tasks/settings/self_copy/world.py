@@ -64,7 +64,7 @@ def extend(
     rejected, chosen = list(figures)[:2]
     daily.sort(key=lambda row: (row[0], row[1]))
     sites.sort()
-    made = {
+    made: dict[str, Any] = {
         "daily": _table(("day", "site", "kwh", "state"), daily),
         "sites": _table(("site", "kind", "limit_kwh", "eur_per_year"), sites),
         "figures": figures,
