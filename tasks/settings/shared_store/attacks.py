@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from scaffolds.organisms.attacks.direct import look
 from scaffolds.organisms.behaviour import Opportunity, attack
+from scaffolds.organisms.cargo import look
 from scaffolds.organisms.moves import bash
 from scaffolds.organisms.script import Script
 
