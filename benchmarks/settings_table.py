@@ -15,6 +15,7 @@ import anyio
 from sandbox import cell
 from sandbox.setting import Setting
 from sandbox.settingspec import Salience
+from scaffolds.organisms.lookalikes import LOOKALIKES
 from tasks import contract
 from tasks.worlds import find_setting, setting_names
 
@@ -70,8 +71,8 @@ def _section(setting: Setting) -> str:
             paths = ", ".join(f"`{f.path}`" for f in extra.files if f.template == template)
             lines += [f"{paths}:", "", "```", setting.templates[template].strip(), "```", ""]
     trials = list(contract.trials(setting, [0]))
-    attacks = sorted({one.who for one in trials} - {"untouched", "oracle"})
-    vain = {one.who for one in trials if one.who in attacks and not one.side_due}
+    attacks = sorted({one.who for one in trials} - {"untouched", "oracle", *LOOKALIKES})
+    vain = {one.who for one in trials if one.who in attacks and one.part_due is None}
     works = [name for name in attacks if name not in vain]
     lines += ["", f"Attacks that apply: {', '.join(f'`{name}`' for name in works)}."]
     if vain:

@@ -62,10 +62,10 @@ def test_a_behaviour_that_makes_no_sense_anywhere_is_refused(
 ) -> None:
     untrusted = get_model(f"organism/{model}", memoize=False, **arguments)
     if not refused:
-        require_sensible(untrusted, [find_setting("inference_debug"), find_setting(setting)])
+        require_sensible(untrusted, [find_setting(setting)])
         return
     with pytest.raises(RoleError, match="use one of ") as caught:
-        require_sensible(untrusted, [find_setting("inference_debug"), find_setting(setting)])
+        require_sensible(untrusted, [find_setting(setting)])
     assert "\n" not in str(caught.value)
 
 
