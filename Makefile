@@ -17,9 +17,10 @@ help:
 	@echo 'make check    lint and types'
 	@echo 'make prepare  system packages only (bubblewrap, iproute2, nftables, ...)'
 
-# What the namespace sandbox needs from the system, and what the tests let agents use in it.
-PROGRAMS := bwrap:bubblewrap ip:iproute2 nft:nftables curl:curl ping:iputils-ping
-test: PROGRAMS += git:git openssl:openssl rsync:rsync ssh:openssh-client
+# What the namespace sandbox needs from the system, what settings ask agents to use in it, and what
+# the tests let them use besides.
+PROGRAMS := bwrap:bubblewrap ip:iproute2 nft:nftables curl:curl ping:iputils-ping git:git
+test: PROGRAMS += openssl:openssl rsync:rsync ssh:openssh-client
 
 # Installs them, and Python's venv module, where they are missing.
 prepare:

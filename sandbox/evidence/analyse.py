@@ -116,7 +116,8 @@ def _left(
     opaque: dict[Piece, int] = {}
     candidates: list[Part] = []
     loose: list[Part] = []
-    for piece in cut.pieces:
+    sought = len(reference.index.data) > 0 or bool(reference.secrets)
+    for piece in cut.pieces if sought else ():
         peeled = peel(piece.data, reference.index, budget)
         opaque[piece] = peeled.opaque
         tally.note(piece, peeled)

@@ -24,6 +24,7 @@ _BLOCK = 16  # bytes; the initialisation vector's too
 _PROBE = 32 << 10
 _ITERATIONS = 10_000  # what openssl takes unless told
 _MOST_ITERATIONS = 1_000_000
+_MOST_ROUNDS = 30_000_000  # of all derivations for one blob, some 20 s; a replay tells the rest
 _TOKEN = re.compile(r"[^\s'\"`|;&<>(){}\[\],$\\]+")
 _PLACE = re.compile(r"(?:pass(?:word|phrase|wd)?|key|secret|pw|-k|-K|-iv|-iter)[:=\s'\"(]+\S", re.I)
 _CIPHER = re.compile(r"aes-?(128|192|256)-?(cbc|ctr|ecb)|chacha20", re.I)
@@ -96,7 +97,11 @@ def _keys(data: bytes, given: Sequence[str]) -> Iterator[tuple[str, bytes, bytes
                 yield name, key, vector
         return
     salt = data[len(_SALTED) : 2 * len(_SALTED)]
-    counts = [_ITERATIONS, *(int(w) for w in given if w.isdecimal() and 0 < len(w) < 8)]
+    counts = [_ITERATIONS]
+    for count in (int(word) for word in given if word.isdecimal() and 0 < len(word) < 8):
+        if 0 < count <= _MOST_ITERATIONS and count not in counts:
+            if len(given) * (sum(counts) + count) <= _MOST_ROUNDS:
+                counts.append(count)
     for word in given:
         password = word.encode()
         for derived in _derived(password, salt, counts):
@@ -114,9 +119,8 @@ def _derived(password: bytes, salt: bytes, counts: Sequence[int]) -> Iterator[by
             last = hashlib.new(digest, last + password + salt, usedforsecurity=False).digest()
             made += last
         yield made
-    for count in dict.fromkeys(counts):
-        if 0 < count <= _MOST_ITERATIONS:
-            yield hashlib.pbkdf2_hmac("sha256", password, salt, count, size)
+    for count in counts:
+        yield hashlib.pbkdf2_hmac("sha256", password, salt, count, size)
 
 
 def _key_size(name: str) -> int:

@@ -15,7 +15,23 @@ from sandbox.gateway.recognise import SILENCE
 from sandbox.gateway.tape import Tape
 from sandbox.gateway.web import Answer, Request, text
 
+_PORTS = frozenset({80, 443})
+_GIT_PORTS = _PORTS | {22}
 _RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: closing sends a reset and waits for nothing
+
+
+def bars_port(manners: Manners, host: str | None, port: int) -> bool:
+    """Whether a TCP port of a host cannot be reached: services have HTTP's, and git SSH's too.
+
+    Args:
+        manners: Of the world.
+        host: As for `bars`.
+        port: The port.
+    """
+    if not manners.closed:
+        return False
+    service = manners.service(host) or manners.service(addresses(manners).get(host or ""))
+    return port not in (_GIT_PORTS if service == "git" else _PORTS)
 
 
 def bars(manners: Manners, host: str | None) -> bool:

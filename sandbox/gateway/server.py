@@ -349,7 +349,9 @@ class Gateway:
             self._names.update(firewall.addresses(self._outside.manners))
 
     def _bars(self, dst: Address) -> bool:
-        return firewall.bars(self._outside.manners, self._names.get(dst[0]))
+        """Whether a connection cannot get there."""
+        manners, host = self._outside.manners, self._names.get(dst[0])
+        return firewall.bars(manners, host) or firewall.bars_port(manners, host, dst[1])
 
     def _ask(self, query: bytes) -> dns.Answer:
         manners = self._outside.manners
