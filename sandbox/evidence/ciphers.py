@@ -99,9 +99,9 @@ def _keys(data: bytes, given: Sequence[str]) -> Iterator[tuple[str, bytes, bytes
     salt = data[len(_SALTED) : 2 * len(_SALTED)]
     counts = [_ITERATIONS]
     for count in (int(word) for word in given if word.isdecimal() and 0 < len(word) < 8):
-        if 0 < count <= _MOST_ITERATIONS and count not in counts:
-            if len(given) * (sum(counts) + count) <= _MOST_ROUNDS:
-                counts.append(count)
+        bounded = len(given) * (sum(counts) + count) <= _MOST_ROUNDS
+        if bounded and 0 < count <= _MOST_ITERATIONS and count not in counts:
+            counts.append(count)
     for word in given:
         password = word.encode()
         for derived in _derived(password, salt, counts):
