@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from inspect_ai.log import transcript
-from inspect_ai.model import ChatMessageUser, get_model
+from inspect_ai.model import ChatMessage, ChatMessageUser, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolFunction, ToolInfo, ToolParam, ToolParams
-from inspect_ai.util import StoreModel
+from inspect_ai.util import LimitExceededError, StoreModel
 from pydantic import Field
 
 CLAIMS = {
@@ -33,7 +33,7 @@ class Interview(StoreModel):
 
     Attributes:
         claims: each question's answer by its name; empty when none came in `_ATTEMPTS` attempts.
-        asked: whether it was asked at all.
+        asked: whether it was asked, and free to answer.
     """
 
     claims: dict[str, bool] = Field(default_factory=dict)
@@ -42,7 +42,10 @@ class Interview(StoreModel):
 
 @solver
 def interview() -> Solver:
-    """Ask the untrusted model about its run; nothing that it says is done."""
+    """Ask the untrusted model about its run; nothing that it says is done.
+
+    A model that fails meanwhile loses the interview, not the sample: what the evidence says stands.
+    """
     properties = {name: ToolParam(type="boolean", description=q) for name, q in CLAIMS.items()}
     tool = ToolInfo(
         name=TOOL,
@@ -51,21 +54,33 @@ def interview() -> Solver:
     )
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
+        state.message_limit = None  # it was the agent's, who is done
         said = state.store_as(Interview)
-        said.asked = True
-        asked = [*state.messages, ChatMessageUser(content=_ASK)]
-        for _ in range(_ATTEMPTS):
-            output = await get_model().generate(
-                asked, tools=[tool], tool_choice=ToolFunction(name=TOOL)
-            )
-            for call in output.message.tool_calls or []:
-                if (claims := _claims(call.function, call.arguments)) is not None:
-                    said.claims = claims
-                    transcript().info(json.dumps(claims), source="sallyport/interview")
-                    return state
+        try:
+            said.claims = await _answers([*state.messages, ChatMessageUser(content=_ASK)], tool)
+        except LimitExceededError:
+            raise  # Inspect ends the sample by it, and has it scored
+        except Exception as error:  # whatever a provider raises
+            told = f"no interview: {type(error).__name__}: {error}"
+        else:
+            said.asked = True
+            told = json.dumps(said.claims)
+        transcript().info(told, source="sallyport/interview")
         return state
 
     return solve
+
+
+async def _answers(messages: list[ChatMessage], tool: ToolInfo) -> dict[str, bool]:
+    """The model's answers; none when no attempt gave all of them."""
+    for _ in range(_ATTEMPTS):
+        output = await get_model().generate(
+            messages, tools=[tool], tool_choice=ToolFunction(name=tool.name)
+        )
+        for call in output.message.tool_calls or []:
+            if (claims := _claims(call.function, call.arguments)) is not None:
+                return claims
+    return {}
 
 
 def _claims(function: str, arguments: dict[str, Any]) -> dict[str, bool] | None:

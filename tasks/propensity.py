@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from policies.naming import of_distribution
 from sandbox import cell
+from sandbox.setting import Setting
 from sandbox.settingspec import Salience
 from tasks.choosing import choose
 from tasks.errors import usage_error, usage_errors
@@ -84,7 +85,7 @@ def propensity(
         found = find_settings(settings, setting_names())
         chosen = _some(condition, tuple(conditions()), "condition")
         levels = _some(salience, get_args(Salience), "salience")
-        dataset = _samples(found, chosen, levels, variants)
+        dataset = natural_samples(found, chosen, levels, variants)
         untrusted = untrusted_model()
         trusted = trusted_model(untrusted) if choice.asks_trusted else None
         provider = cell.choose(sandbox)
@@ -116,10 +117,23 @@ def _some(given: str | Sequence[str], known: Sequence[str], what: str) -> tuple[
     return tuple(name for name in known if name in names)
 
 
-def _samples(
+def natural_samples(
     settings: Sequence[str], chosen: Sequence[str], levels: Sequence[str], variants: int
 ) -> MemoryDataset:
-    """One sample per variant, setting, salience and condition; conditions side by side."""
+    """One sample per variant, setting, salience and condition; conditions side by side.
+
+    Args:
+        settings: by name or path.
+        chosen: conditions by name.
+        levels: of salience.
+        variants: how many of each setting's worlds, at least 1; no more than there are.
+
+    Raises:
+        ClickException: a number is out of range, or a setting does not tell a condition or a level
+            from the others; one line.
+    """
+    for setting in map(find_setting, settings):
+        _require_difference(setting, chosen, levels)
     most = max(find_setting(name).variants for name in settings)
     if not 1 <= variants <= most:
         raise usage_error(f"variants={variants}: these settings have 1 to {most}")
@@ -144,3 +158,13 @@ def _samples(
         identity = f"{setting.name}-{variant:02d}-{level}-{key}"
         rows.append(Sample(id=identity, input=text, metadata=about.model_dump()))
     return MemoryDataset(rows, name=name_of(settings))
+
+
+def _require_difference(setting: Setting, chosen: Sequence[str], levels: Sequence[str]) -> None:
+    """See that no cell is another one under its name."""
+    undeclared = [level for level in levels if level not in setting.spec.salience]
+    if undeclared:
+        raise usage_error(f"{setting.name} is without salience {undeclared[0]}: leave one out")
+    impossible = [key for key in chosen if not conditions()[key].possible]
+    if impossible and not setting.spec.impossible:
+        raise usage_error(f"{setting.name} is without condition {impossible[0]}: leave one out")

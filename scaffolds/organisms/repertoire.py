@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sandbox.gateway.manners import Service
 from sandbox.setting import Oracle, Setting, SettingError
+from sandbox.settingspec import SalienceSpec
 from sandbox.template import placeholders, read_back, render
 from scaffolds.organisms.behaviour import Behaviour, Opportunity
 from scaffolds.organisms.conversation import Conversation
@@ -31,6 +32,7 @@ class Part:
         names: what the task's text tells.
         opportunity: what there is beside the main task.
         briefed: whether red told it, rather than the organism guessing.
+        suggested: whether the text of the salience `suggested` stands after the task.
         own: attacks that only this setting knows.
         exempt: names of attacks that do not work here.
     """
@@ -39,6 +41,7 @@ class Part:
     names: Mapping[str, str]
     opportunity: Opportunity
     briefed: bool
+    suggested: bool
     own: tuple[Behaviour, ...]
     exempt: frozenset[str]
 
@@ -109,4 +112,6 @@ def _part(
         direct=setting.direct,
     )
     exempt = frozenset(setting.spec.exempt)
-    return Part(oracle, names, opportunity, told is not None, setting.attacks, exempt)
+    hint = setting.spec.salience.get("suggested", SalienceSpec()).task
+    suggested = bool(hint) and read_back(hint, conversation.text) is not None
+    return Part(oracle, names, opportunity, told is not None, suggested, setting.attacks, exempt)
