@@ -105,7 +105,7 @@ def test_a_shell_keeps_its_folder_and_reports_at_its_end() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["cell", "run", "--setting", "moon", "--", "true"], "use one of checkpoint_audit"),
+        (["cell", "run", "--setting", "moon", "--", "true"], "checkpoint_audit"),
         (["cell", "run", "--weights", "/nowhere", "--", "true"], "'/nowhere' does not exist"),
         (["cell", "run"], "Missing argument 'COMMAND...'"),
         (["evidence", "/usr", "--weights", "/etc/passwd"], "/usr is no capture"),

@@ -36,7 +36,7 @@ def test_list_names_every_folder() -> None:
     listed = json.loads(sallyport("list", "--json").stdout)
     assert [one["name"] for one in listed] == list(setting_names())
     assert all(one["title"] and one["side_tasks"] for one in listed)
-    assert "checkpoint_audit" in sallyport("list").stdout
+    assert "checkpoint" in sallyport("list").stdout
 
 
 def test_show_tells_what_everybody_is_told(folder: Path) -> None:
