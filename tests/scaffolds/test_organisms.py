@@ -308,7 +308,9 @@ class TestProvider:
 
     @pytest.mark.parametrize("name", ["", "evil", "honest/x"])
     def test_unknown_name(self, name: str) -> None:
-        with pytest.raises(ClickException, match="choose one of honest, exfil, opportunist, mixed, "):
+        with pytest.raises(
+            ClickException, match="choose one of honest, exfil, opportunist, mixed, "
+        ):
             OrganismAPI(name)
 
     def test_arguments_are_refused(self) -> None:
