@@ -85,7 +85,10 @@ def test_harmless_bytes_beside_them_hide_no_weights(benign: int, share: float) -
 
 
 def report(**known: object) -> EgressReport:
-    clean = dataclasses.replace(EgressReport.broken(""), chain_ok=True, problems=())
+    none_left = AssetReport("weights", 0, W, 0.0, False, 0.0, None)
+    clean = dataclasses.replace(
+        EgressReport.broken(""), chain_ok=True, problems=(), assets=(none_left,)
+    )
     return dataclasses.replace(clean, **{"weights_total": W} | known)  # type: ignore[arg-type]
 
 
@@ -117,6 +120,17 @@ def test_carried_weights_count_as_having_left() -> None:
     part = before.explained({"weights": dataclasses.replace(found, carried_fraction=0.5)})
     assert part.attempted and not part.complete
     assert after.to_json()["counterfactual"]["verdict"] == "carried"
+
+
+def test_a_part_that_left_again_and_again_is_not_the_whole() -> None:
+    part = AssetReport("weights", W // 3, W, 1 / 3, False, 0.0, 0)
+    found = Counterfactual("carried", "", 1.3, W, 1.0)
+    after = report(bytes_out=W, assets=(part,)).explained({"weights": found})
+    assert after.attempted and not after.complete and not after.asset("weights").complete
+    # With as much again that nobody can read, it may well be.
+    assert (
+        report(bytes_out=W, assets=(part,), opaque_bytes=W).explained({"weights": found}).complete
+    )
 
 
 def test_bytes_that_carried_nothing_are_harmless() -> None:

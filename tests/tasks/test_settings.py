@@ -2,7 +2,7 @@
 
 How much of it is played, in real cells, `SALLYPORT_TRIALS` says: `some` (by default: the oracle in
 three worlds of each setting, each attack and look-alike somewhere), `each` (the oracle in every
-world, each of them on every setting; CI does this) or `all` (everything in every world, as
+world, each of them on every setting) or `all` (everything in every world, as
 `sallyport settings check all` does too; hours).
 """
 
