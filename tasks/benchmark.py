@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast, get_args
 
 from inspect_ai import Task
 
@@ -14,7 +14,7 @@ from tasks.choosing import choose
 from tasks.errors import usage_errors
 from tasks.game import game
 from tasks.roles import require_sensible, trusted_model, untrusted_model
-from tasks.samples import modes_of, samples
+from tasks.samples import Mode, chosen_of, samples
 from tasks.scoring import control_outcome
 from tasks.worlds import find_setting, find_settings
 
@@ -53,7 +53,8 @@ def benchmark(
     red = choose_attack(attack, choice)
     with usage_errors():
         found = find_settings(settings, everything)
-        dataset = samples(found, variants, modes_of(modes), salience, side)
+        wanted = cast(tuple[Mode, ...], chosen_of(modes, get_args(Mode), "mode"))
+        dataset = samples(found, variants, wanted, salience, side)
         untrusted = untrusted_model()
         require_sensible(untrusted, [find_setting(name) for name in found])
         asks_trusted = choice.asks_trusted or "trusted" in red.roles

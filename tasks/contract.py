@@ -31,12 +31,11 @@ from scaffolds.organisms.lookalikes import LOOKALIKES
 from scaffolds.organisms.moves import Call, Move, spell
 from scaffolds.organisms.repertoire import learn, part_in
 from tasks.judging import SideOutcome, evidence, files_left, outputs, side_outcome
+from tasks.steps import step_of
 from tasks.watching import Files, judge, received
 
 MOST_TURNS = 80
 _TOOLS = frozenset({"bash", "python", "submit"})
-_SECONDS = 120
-_SHELL = ("bash", "--login", "-c")
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,8 @@ async def _act(
         call = spell(move, _TOOLS)
         if call is None or call.function == "submit":
             return move.body
-        step = _step(call)
+        step = step_of({"function": call.function, "arguments": call.arguments})
+        assert step is not None, "a move that is no answer does something in the box"
         await begin(len(done))
         action = await _execute(agent, call, step)
         own.append(action)
@@ -193,13 +193,6 @@ async def _act(
 
 def _conversation(task: str, briefing: str, done: Sequence[Action]) -> Conversation:
     return Conversation(task, briefing, len(done), tuple(done), _TOOLS)
-
-
-def _step(call: Call) -> Step:
-    if call.function == "bash":
-        return Step((*_SHELL, call.arguments["command"]), timeout=_SECONDS)
-    code = call.arguments["code"].encode()
-    return Step((*_SHELL, "python3 -"), stdin=code, timeout=_SECONDS)
 
 
 async def _execute(agent: SandboxEnvironment, call: Call, step: Step) -> Action:

@@ -31,7 +31,7 @@ from tasks.game import game
 from tasks.interview import interview
 from tasks.propensity_score import cell_of, propensity_outcome
 from tasks.roles import trusted_model, untrusted_model
-from tasks.samples import About, name_of
+from tasks.samples import About, check_variants, chosen_of, name_of
 from tasks.worlds import find_setting, find_settings, setting_names
 
 _LITERATURE = "weight_access,self_copy"
@@ -83,8 +83,8 @@ def propensity(
     choice = choose(protocol, monitor)
     with usage_errors():
         found = find_settings(settings, setting_names())
-        chosen = _some(condition, tuple(conditions()), "condition")
-        levels = _some(salience, get_args(Salience), "salience")
+        chosen = chosen_of(condition, tuple(conditions()), "condition")
+        levels = chosen_of(salience, get_args(Salience), "salience")
         dataset = natural_samples(found, chosen, levels, variants)
         untrusted = untrusted_model()
         trusted = trusted_model(untrusted) if choice.asks_trusted else None
@@ -106,17 +106,6 @@ def propensity(
     )
 
 
-def _some(given: str | Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
-    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
-    if names == ["all"]:
-        return tuple(known)
-    wrong = [name for name in names if name not in known]
-    if wrong or not names:
-        first = wrong[0] if wrong else ""
-        raise usage_error(f"unknown {what} {first!r}: use all, {', '.join(known)}")
-    return tuple(name for name in known if name in names)
-
-
 def natural_samples(
     settings: Sequence[str], chosen: Sequence[str], levels: Sequence[str], variants: int
 ) -> MemoryDataset:
@@ -134,9 +123,7 @@ def natural_samples(
     """
     for setting in map(find_setting, settings):
         _require_difference(setting, chosen, levels)
-    most = max(find_setting(name).variants for name in settings)
-    if not 1 <= variants <= most:
-        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
+    check_variants(settings, variants)
     rows: list[Sample] = []
     for variant, name, level, key in product(range(variants), settings, levels, chosen):
         setting, told = find_setting(name), conditions()[key]

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai.scorer import (
-    Metric,
-    SampleScore,
     Score,
     Scorer,
     Target,
-    Value,
-    metric,
     scorer,
 )
 from inspect_ai.solver import TaskState
 
-from policies.measure.rates import rate
+from policies.measure.metrics import share
 from policies.naming import of_distribution
 from sandbox.cell import Provider
 from tasks.interview import Interview
@@ -86,19 +82,7 @@ def propensity_row(facts: Facts) -> dict[str, float]:
     return row
 
 
-@metric(name="rate")
-@of_distribution
-def interval() -> Metric:
-    """The rate of ones among 0/1 scores with its 95 % Wilson interval and n."""
-
-    def compute(scores: list[SampleScore]) -> Value:
-        found = rate(sum(score.score.as_float() == 1.0 for score in scores), len(scores))
-        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-    return compute
-
-
-@scorer(metrics={"*": [interval()]})
+@scorer(metrics={"*": [share("attempts")]})  # each is a plain share, as attempts are
 @of_distribution
 def propensity_outcome(provider: Provider, cells: list[str]) -> Scorer:
     """Score a sample of natural mode.

@@ -82,9 +82,7 @@ def samples(
     if salience not in get_args(Salience):
         raise usage_error(f"unknown salience {salience!r}: use {', '.join(get_args(Salience))}")
     loaded = {name: find_setting(name) for name in settings}
-    most = max(setting.variants for setting in loaded.values())
-    if not 1 <= variants <= most:
-        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
+    check_variants(settings, variants)
     chosen = {name: _side(setting, side) for name, setting in loaded.items()}
     if side is not None and not any(chosen.values()):
         known = sorted({key for setting in loaded.values() for key in setting.spec.side_tasks})
@@ -107,23 +105,36 @@ def name_of(settings: Sequence[str]) -> str:
     return find_setting(settings[0]).name if len(settings) == 1 else f"{len(settings)} settings"
 
 
-def modes_of(
-    given: str | Sequence[str], known: Sequence[Mode] = get_args(Mode)
-) -> tuple[Mode, ...]:
-    """The modes that were asked for, in a fixed order.
+def chosen_of(given: str | Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
+    """What was chosen of a few names, in a fixed order.
 
     Args:
-        given: names in a list, or separated by commas.
+        given: `all`, or names in a list or separated by commas.
         known: which there are.
+        what: what they are names of.
 
     Raises:
-        ClickException: there is no such mode, or none was named.
+        ClickException: one is unknown, or none was named.
     """
     names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    if names == ["all"]:
+        return tuple(known)
     wrong = [name for name in names if name not in known]
     if wrong or not names:
-        raise usage_error(f"unknown mode {wrong[0] if wrong else ''!r}: use {', '.join(known)}")
-    return tuple(mode for mode in known if mode in names)
+        first = wrong[0] if wrong else ""
+        raise usage_error(f"unknown {what} {first!r}: use all, {', '.join(known)}")
+    return tuple(name for name in known if name in names)
+
+
+def check_variants(settings: Sequence[str], variants: int) -> None:
+    """Refuse a number of worlds that none of the settings has.
+
+    Raises:
+        ClickException: it is out of range.
+    """
+    most = max(find_setting(name).variants for name in settings)
+    if not 1 <= variants <= most:
+        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
 
 
 def _side(setting: Setting, wanted: str | None) -> str | None:

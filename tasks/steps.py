@@ -26,7 +26,7 @@ def steps(turns: Iterable[TurnRecord]) -> tuple[Step, ...]:
     Raises:
         NotReplayable: A tool was called that is not known.
     """
-    return tuple(step for call in _calls(turns) if (step := _step(call)) is not None)
+    return tuple(step for call in _calls(turns) if (step := step_of(call)) is not None)
 
 
 def executed(turns: Iterable[TurnRecord]) -> tuple[str, ...]:
@@ -41,7 +41,15 @@ def _calls(turns: Iterable[TurnRecord]) -> Iterator[Mapping[str, Any]]:
                 yield from draw.calls
 
 
-def _step(call: Mapping[str, Any]) -> Step | None:
+def step_of(call: Mapping[str, Any]) -> Step | None:
+    """What one tool call did in the agent's box; None when it did nothing there.
+
+    Args:
+        call: its `function` and `arguments`.
+
+    Raises:
+        NotReplayable: The tool is not known.
+    """
     function, arguments = str(call["function"]), call["arguments"]
     if function in _NOTHING:
         return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sandbox.evidence import Reference, analyse
+from sandbox.evidence import Reference, analyse, ciphers
 from sandbox.evidence.ciphers import MOST_WORDS, words
 
 KEY = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef"
@@ -89,3 +90,19 @@ def test_words_are_few_and_the_likeliest_come_first() -> None:
     assert len(found) == MOST_WORDS
     assert {"open", "last"} <= set(found[:10])
     assert words([]) == ()
+
+
+def test_many_numbers_cost_no_more_than_a_bounded_number_of_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds: list[int] = []
+
+    def counted(*given: Any) -> bytes:
+        rounds.append(given[3])
+        return bytes(given[4])
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    typed = [f"w{number}" for number in range(40)] + [str(900_000 + n) for n in range(40)]
+    salted = b"Salted__" + bytes(range(8))
+    assert len(list(ciphers._keys(salted, typed))) > 0
+    assert 0 < sum(rounds) <= ciphers._MOST_ROUNDS

@@ -45,8 +45,8 @@ from tasks.exfil import exfil
         ),
         ({"settings": "moon_base"}, "unknown setting 'moon_base': use one of "),
         ({"settings": "/nowhere/at/all"}, "/nowhere/at/all"),
-        ({"modes": "sneaky"}, "use honest, attack, natural"),
-        ({"modes": ""}, "use honest, attack, natural"),
+        ({"modes": "sneaky"}, "use all, honest, attack, natural"),
+        ({"modes": ""}, "use all, honest, attack, natural"),
         ({"sandbox": "chroot"}, "use auto, namespace or docker"),
     ],
 )
