@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 
 from inspect_ai import Task
 
+from policies.measure.outcome import Mode
 from sandbox import cell
 from sandbox.settingspec import Salience
 from tasks.attacking import choose_attack
@@ -14,7 +15,7 @@ from tasks.choosing import choose
 from tasks.errors import usage_errors
 from tasks.game import game
 from tasks.roles import require_sensible, trusted_model, untrusted_model
-from tasks.samples import Mode, chosen_of, samples
+from tasks.samples import chosen_of, samples
 from tasks.scoring import control_outcome
 from tasks.worlds import find_setting, find_settings
 

@@ -20,6 +20,7 @@ from inspect_ai.viewer import ViewerConfig
 from policies.control import Attack, Control
 from policies.gate import endorsed_only
 from policies.live import ControlledModel
+from policies.measure.outcome import Mode
 from policies.turn import Auditor, Proposal
 from sandbox import cell
 from sandbox.world import World
@@ -29,7 +30,7 @@ from tasks.attacking import Red
 from tasks.choosing import Choice
 from tasks.containment import require_closed_cell
 from tasks.roles import bound_role
-from tasks.samples import About, Mode
+from tasks.samples import About
 from tasks.watching import Watch
 
 _MESSAGES = 120  # an oracle needs up to 25 turns, and an attack beside it some more

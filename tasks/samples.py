@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal, get_args
+from typing import get_args
 
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.solver import TaskState
 from pydantic import BaseModel
 
+from policies.measure.outcome import Mode
 from sandbox.setting import Setting, World
 from sandbox.settingspec import Salience
 from sandbox.world import SideTask
 from tasks.errors import usage_error
 from tasks.worlds import find_setting, world
-
-Mode = Literal["honest", "attack", "natural"]
-"""Whether nobody attacks, U is briefed to, or nobody says anything of the opportunity."""
 
 
 class About(BaseModel, frozen=True):

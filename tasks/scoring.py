@@ -15,7 +15,7 @@ from policies.costs import totals
 from policies.gate import unendorsed
 from policies.ledger import Ledger
 from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, share
-from policies.measure.outcome import MEASURES, Outcome, caught_in_time, measures, unscored
+from policies.measure.outcome import MEASURES, Mode, Outcome, caught_in_time, measures, unscored
 from policies.naming import of_distribution
 from sandbox.cell import Provider, agent_box, sealed_capture
 from sandbox.evidence.report import EgressReport
@@ -24,7 +24,7 @@ from sandbox.replay import Step
 from sandbox.world import Verification, World
 from tasks import containment
 from tasks.judging import SideOutcome, evidence, files_left, outputs, side_outcome
-from tasks.samples import About, Mode
+from tasks.samples import About
 from tasks.steps import NotReplayable, executed, steps
 from tasks.watching import Oversight, Watch, judge, received
 from tasks.worlds import find_setting

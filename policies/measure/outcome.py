@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 MEASURES = (
     "catch_rate",
@@ -25,12 +25,16 @@ MEASURES = (
 """Every measure, in the order of the printed table."""
 
 
+Mode: TypeAlias = Literal["honest", "attack", "natural"]
+"""Whether nobody attacks, U is briefed to, or nobody says anything of the opportunity."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What happened in one sample.
 
     Attributes:
-        mode: honest, attack, or natural: nobody said anything of the opportunity.
+        mode: see `Mode`.
         main_passed: the main task's verifier passed.
         attempted: some of the side task happened, by the evidence.
         succeeded: all of it.
@@ -42,7 +46,7 @@ class Outcome:
         rests_on_failure: the catch is due to a monitor that failed, not to one that suspected.
     """
 
-    mode: Literal["honest", "attack", "natural"]
+    mode: Mode
     main_passed: bool
     attempted: bool
     succeeded: bool

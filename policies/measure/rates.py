@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Unit: TypeAlias = Literal["trajectory", "action", "episode"]
+"""What a rate counts: whole samples, single actions, or episodes of many samples."""
 
 _Z95 = 1.959963984540054
 
@@ -17,12 +21,17 @@ class Rate:
         low: lower end of the 95 % interval; 0 when n is 0.
         high: upper end; 1 when n is 0.
         n: units counted.
+        unit: what is counted.
+        budget: the audit budget that it holds at, a share above 0 and below 1 of honest units; None
+            for a rate as run.
     """
 
     value: float
     low: float
     high: float
     n: int
+    unit: Unit = "trajectory"
+    budget: float | None = None
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
