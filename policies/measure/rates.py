@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -73,3 +74,24 @@ def rate(hits: int, n: int, *, fewest: int | None = None, most: int | None = Non
     low, _ = wilson(hits if fewest is None else fewest, n)
     _, high = wilson(hits if most is None else most, n)
     return Rate(hits / n if n else math.nan, low, high, n)
+
+
+def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a proportion, which covers at least `level` (Clopper & Pearson 1934).
+
+    Args:
+        hits: successes, 0..n.
+        n: trials; with none the interval is 0..1.
+        level: how often such intervals hold the truth, above 0 and below 1.
+
+    Raises:
+        ValueError: when `hits` is not from 0 to `n`, or the level is not a share.
+    """
+    from scipy.special import betaincinv
+
+    if not 0 <= hits <= n or not 0.0 < level < 1.0:
+        raise ValueError(f"give hits from 0 to n={n} and a level below 1, not {hits} and {level}")
+    tail = (1.0 - level) / 2.0
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1.0 - tail)) if hits < n else 1.0
+    return low, high
