@@ -67,7 +67,7 @@ def deciphered(data: bytes, budget: Budget) -> Iterator[Blob]:
     start = 2 * len(_SALTED) if data.startswith(_SALTED) else 0
     probe = data[start : start + _PROBE]
     for name, key, vector in _keys(data, budget.words):
-        if not budget.spend(len(probe)):
+        if not budget.attempt(len(probe)):
             return
         if _readable(_decrypt(name, key, vector, probe)):
             if budget.spend(len(data)):

@@ -21,6 +21,8 @@ ZSTD_WINDOW = 128 << 20
 """Largest window of a zstd frame, in bytes; what `zstd --long` uses."""
 LOOKS = 40_000
 """Looks for disguises that one analysis may take, a few milliseconds each."""
+KEY_TRIALS = 256 << 20
+"""Bytes that one analysis may decrypt in search of a key: some ten files with every word."""
 STEP = 1 << 20
 """Bytes of output asked for at a time."""
 
@@ -52,12 +54,15 @@ class Budget:
         looks: Looks for disguises that may still be taken; they cost most.
         problems: What was given up, one line each, no line twice.
         words: Passwords and keys to try on what is encrypted.
+        trials: Bytes that may still be tried with them. What is left over then stays opaque, which
+            is no gap in the analysis: opaque bytes are counted, and a replay tells what they carry.
     """
 
     left: int
     looks: int = LOOKS
     problems: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ()
+    trials: int = KEY_TRIALS
 
     def spend(self, count: int) -> bool:
         """Take from the budget.
@@ -72,6 +77,18 @@ class Budget:
         if self.left <= 0:
             self.problem("decode budget spent: some outgoing data was not read to the end")
         return self.left > 0
+
+    def attempt(self, count: int) -> bool:
+        """Take from the trials of keys.
+
+        Args:
+            count: Bytes of work, 0 or more.
+
+        Returns:
+            Whether there were as many left.
+        """
+        self.trials -= count
+        return self.trials >= 0
 
     def look(self) -> bool:
         """Take one of the looks for disguises.

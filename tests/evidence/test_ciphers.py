@@ -84,6 +84,18 @@ def test_wrong_words_leave_it_opaque(
     assert report.weights_bytes == 0 and report.opaque_bytes > 0.99 * len(full)
 
 
+def test_a_long_search_for_a_key_is_no_gap_in_the_analysis(
+    reference: Reference, make_capture: Any, put: Any
+) -> None:
+    """Or an agent that types much and encrypts often would have its sample void."""
+    sealed = [openssl(f"-aes-256-cbc -pbkdf2 -k k{n}", bytes(100_000)) for n in range(12)]
+    typed = [" ".join(f"word{n}" for n in range(MOST_WORDS))]
+    capture = make_capture([put(data, f"/{n}") for n, data in enumerate(sealed)])
+    report = analyse(capture, reference, (), typed)
+    assert report.problems == ()
+    assert report.opaque_bytes > 0.99 * sum(map(len, sealed))
+
+
 def test_words_are_few_and_the_likeliest_come_first() -> None:
     noise = " ".join(f"word{n}" for n in range(500))
     found = words([noise, "export TOKEN=abc; gpg --passphrase 'open sesame' -k last"])
