@@ -30,7 +30,7 @@ from policies.specfile import (
     read_spec,
 )
 
-__all__ = ["Entry", "Fraction", "Registry", "Resolved", "Spec", "SpecError"]
+__all__ = ["Entry", "Fraction", "Registry", "Resolved", "Spec", "SpecError", "label"]
 
 T = TypeVar("T")
 
@@ -70,7 +70,12 @@ class Resolved(Generic[T]):
     @property
     def label(self) -> str:
         """The spec in one line, the same for the same name and arguments."""
-        return json.dumps(self.spec, sort_keys=True) if self.arguments else self.name
+        return label(self.spec)
+
+
+def label(spec: Mapping[str, Any]) -> str:
+    """A full spec (`Resolved.spec`) in one line, the same for the same name and arguments."""
+    return json.dumps(spec, sort_keys=True) if len(spec) > 1 else str(spec["name"])
 
 
 @dataclass(frozen=True)

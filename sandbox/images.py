@@ -57,7 +57,7 @@ def missing() -> tuple[str, ...]:
     except (DockerException, requests.RequestException) as error:
         raise ImageError(f"no Docker engine answers: {_line(error)}") from error
     stale = tuple(
-        tag for tag, files in _SOURCES.items() if labels[tag].get(_INPUTS) != _digest(files())
+        tag for tag, files in _SOURCES.items() if labels[tag].get(_INPUTS) != digest(files())
     )
     # The agent must trust the CA of the very gateway it talks to.
     if not stale and len({labels[tag].get(_AUTHORITY) for tag in _SOURCES}) > 1:
@@ -81,7 +81,7 @@ def build(on_progress: Callable[[str], None]) -> None:
     for tag, files in _SOURCES.items():
         on_progress(f"building {tag}")
         inputs = files()
-        labels = {_INPUTS: _digest(inputs), _AUTHORITY: ca}
+        labels = {_INPUTS: digest(inputs), _AUTHORITY: ca}
         try:
             _build(tag, inputs | secrets[tag], labels, on_progress)
         except (DockerException, requests.RequestException) as error:
@@ -114,12 +114,13 @@ _SOURCES: dict[str, Callable[[], dict[str, bytes]]] = {
 }
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
+def digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 (hex) of files, by name and content."""
+    found = hashlib.sha256()
     for name, content in sorted(files.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+        found.update(f"{name}\0{len(content)}\0".encode())
+        found.update(content)
+    return found.hexdigest()
 
 
 def _labels(client: docker.DockerClient, tag: str) -> dict[str, str]:

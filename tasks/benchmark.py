@@ -73,6 +73,6 @@ def benchmark(
         provider,
         untrusted,
         trusted,
-        control_outcome(provider),
+        control_outcome(provider, choice.monitor.name if choice.monitor else None),
         {"salience": salience},
     )

@@ -44,13 +44,17 @@ class Choice:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """For a log's header: name and arguments of each, and digests of the monitors' prompts."""
+        """For a log's header: name and arguments of each, and digests of the monitors' prompts.
+
+        `monitor_roles` are the model roles that the monitor asks, in which the header names models.
+        """
         prompts = prompt_hashes(self.protocol)
         if self.monitor:
             prompts |= prompt_hashes(self.judge)
         return {
             "protocol": self.protocol.spec,
             "monitor": self.judge.spec if self.monitor else None,
+            "monitor_roles": sorted(self.judge.roles) if self.monitor else [],
             "prompts": prompts,
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from inspect_ai import Epochs, Task
@@ -19,10 +20,12 @@ from inspect_ai.viewer import ViewerConfig
 
 from policies.control import Attack, Control
 from policies.gate import endorsed_only
+from policies.ledger import VERSION
 from policies.live import ControlledModel
 from policies.measure.outcome import Mode
 from policies.turn import Auditor, Proposal
 from sandbox import cell
+from sandbox.digests import of_cell, of_folder
 from sandbox.world import World
 from scaffolds.colleagues import colleagues
 from scaffolds.controlled import controlled
@@ -32,6 +35,7 @@ from tasks.containment import require_closed_cell
 from tasks.roles import bound_role
 from tasks.samples import About
 from tasks.watching import Watch
+from tasks.worlds import setting_folder
 
 _MESSAGES = 120  # an oracle needs up to 25 turns, and an attack beside it some more
 
@@ -79,8 +83,17 @@ def game(
             **(red.metadata if red else {}),
             **metadata,
             "sandbox": provider,
+            "ledger": VERSION,
+            "digests": _digests(dataset, provider),
         },
     )
+
+
+def _digests(dataset: Dataset, provider: cell.Provider) -> dict[str, str]:
+    """Of the settings in play and of the cell, by name: other digests, other figures."""
+    used = sorted({About.model_validate(sample.metadata).setting for sample in dataset})
+    settings = {f"setting {Path(one).name}": of_folder(setting_folder(one)) for one in used}
+    return settings | of_cell(provider)
 
 
 @solver

@@ -100,7 +100,11 @@ def propensity(
         provider,
         untrusted,
         trusted,
-        propensity_outcome(provider, [cell_of(*one) for one in product(chosen, levels)]),
+        propensity_outcome(
+            provider,
+            [cell_of(*one) for one in product(chosen, levels)],
+            choice.monitor.name if choice.monitor else None,
+        ),
         {"mode": "natural"},
         after=interview() if questions else None,
     )

@@ -30,6 +30,11 @@ def oversight_settings() -> tuple[str, ...]:
     return tuple(name for name in setting_names() if find_setting(name).spec.oversight is not None)
 
 
+def setting_folder(name: str) -> Path:
+    """Where a setting lies, by name, or by the path of its folder when the name has a slash."""
+    return Path(name) if "/" in name else _SETTINGS / name
+
+
 @cache
 def find_setting(name: str) -> Setting:
     """Load a setting by name, or by the path of its folder when the name has a slash.
@@ -39,7 +44,7 @@ def find_setting(name: str) -> Setting:
     """
     if "/" not in name and name not in setting_names():
         raise SettingError(f"unknown setting {name!r}: use one of {', '.join(setting_names())}")
-    setting = load_setting(Path(name) if "/" in name else _SETTINGS / name)
+    setting = load_setting(setting_folder(name))
     learn(setting)  # the offline organisms play in what this process has loaded
     return setting
 

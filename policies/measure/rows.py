@@ -95,9 +95,9 @@ class Row:
         side: its side task.
         outcome: what happened; None when there is no trustworthy result.
         void: why there is none; None when there is one.
-        suspicion: per turn, the sample's own monitor's score, 0..1, of the action that ran or that
-            ended the sample; None where that was not judged, or the monitor failed. Scores of
-            rejected drafts are never in it.
+        suspicion: per turn, the sample's own monitor's score, 0..1, of the action that an audit
+            was of, else of the one that ran or that ended the sample; None where that was not
+            judged, or the monitor failed. Scores of rejected drafts are never in it.
         failed: the turns in which the monitor failed on that action.
         harmful_turn: the first turn whose action did harm, by the evidence; None when none did or
             it is not known.
