@@ -40,7 +40,8 @@ Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
 Spec: TypeAlias = str | Mapping[str, Any]
 
 
-_TAGS = ("a number", "a budget", "a word")  # of unions that pydantic adds to the path of a mistake
+# Of unions: pydantic adds them to the path of a mistake.
+_TAGS = ("a number", "a budget", "a calibration", "a word")
 _SHOWN = 80  # characters of a wrong value that fit in one line
 _open: ContextVar[tuple[Path, ...]] = ContextVar("sallyport_open_specs", default=())
 
@@ -53,8 +54,8 @@ class Resolved(Generic[T]):
         name: the registered name.
         arguments: every argument, defaults included; a spec in it is a mapping with its name.
         value: the protocol or monitor.
-        roles: the model roles that it asks (`trusted`, `monitor`), beside the untrusted model, with
-            those of what it wraps.
+        roles: the model roles that it asks, with those of what it wraps; a protocol's are beside
+            the untrusted model, which all of them ask.
     """
 
     name: str
@@ -232,7 +233,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str) or name in self._entries:
             return None
         if is_file(name):
-            return Path(name)
+            return beside(name)
         in_library = self._library is not None and name in library_names(self._library)
         return self._library / f"{name}.yaml" if self._library and in_library else None
 
@@ -269,6 +270,16 @@ class Registry(Generic[T]):
         if not isinstance(spec, str | Mapping):
             raise SpecError(f"{spec!r} is not {self._a_noun}: use NAME or a mapping with a name")
         return self.resolve(spec)
+
+
+def beside(name: str) -> Path:
+    """Where a YAML file is that a spec names by a relative path.
+
+    Beside the spec's own file when it is there, else in the working directory.
+    """
+    specs = _open.get()
+    near = specs[-1].parent / name if specs else Path(name)
+    return near if near.exists() else Path(name)
 
 
 @contextmanager

@@ -37,19 +37,17 @@ class SpecError(ValueError):
 
 
 @dataclass(frozen=True)
-class SpecFile:
-    """A spec that was read from a file.
+class YamlFile:
+    """A YAML file that was read.
 
     Attributes:
         path: the file.
-        title: what the file calls itself; its name when it does not say.
-        spec: name and arguments.
+        content: what it holds.
         lines: the line, from 1, of each key by the keys that lead to it.
     """
 
     path: Path
-    title: str
-    spec: Mapping[str, Any]
+    content: Any
     lines: Mapping[tuple[Key, ...], int]
 
     def locate(self, error: SpecError) -> SpecError:
@@ -58,6 +56,20 @@ class SpecFile:
         while keys not in self.lines:
             keys = keys[:-1]
         return SpecError(f"{self.path}:{self.lines[keys]}: {error}")
+
+
+class SpecFile(YamlFile):
+    """A spec that was read from a file."""
+
+    @property
+    def title(self) -> str:
+        """What the file calls itself; its name when it does not say."""
+        return str(self.content.get("title", self.path.stem))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Name and arguments."""
+        return {key: value for key, value in self.content.items() if key not in _NOTES}
 
 
 def is_file(name: str) -> bool:
@@ -76,6 +88,18 @@ def read_spec(path: Path) -> SpecFile:
     Raises:
         SpecError: no such file, no YAML, not a mapping, no name, a key given twice.
     """
+    file = read_yaml(path)
+    if not isinstance(file.content, dict) or not isinstance(file.content.get("name"), str):
+        raise SpecError(f"{path}:1: needs the key `name`, and under it arguments as further keys")
+    return SpecFile(file.path, file.content, file.lines)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read a YAML file.
+
+    Raises:
+        SpecError: no such file, no YAML, a key given twice.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -89,15 +113,12 @@ def read_spec(path: Path) -> SpecFile:
         raise SpecError(f"{path}:{line}: not YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-40
         raise SpecError(f"{path}:1: not YAML: {_one_line(error)}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("name"), str):
-        raise SpecError(f"{path}:1: needs the key `name`, and under it arguments as further keys")
     lines: dict[tuple[Key, ...], int] = {(): 1}
     for keys, where in _keys(node, ()):
         if keys in lines:
             raise SpecError(f"{path}:{where}: the key {keys[-1]!r} is given twice")
         lines[keys] = where
-    spec = {key: value for key, value in content.items() if key not in _NOTES}
-    return SpecFile(path, str(content.get("title", path.stem)), spec, lines)
+    return YamlFile(path, content, lines)
 
 
 def _keys(node: yaml.Node | None, above: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inspect_ai.model import Model
+
+from policies.calibration import Instrument, calibrated
 from policies.monitors import monitors
 from policies.monitors.promptfiles import prompt_hashes
 from policies.protocols import protocols
 from policies.registry import Resolved
 from policies.turn import ControlProtocol, Judge, Monitor
 from tasks.errors import usage_error, usage_errors
-from tasks.roles import bound_role
+from tasks.roles import bound_role, trusted_model, untrusted_model
 
 _OURS = frozenset({"untrusted", "trusted"})  # roles that the tasks bind themselves
 
@@ -24,10 +27,12 @@ class Choice:
     Attributes:
         protocol: the protocol.
         judge: the monitor, whether the protocol asks it or not.
+        model: the models that the monitor asks, by name; None when it asks none.
     """
 
     protocol: Resolved[ControlProtocol]
     judge: Resolved[Judge]
+    model: str | None = None
 
     @property
     def monitor(self) -> Monitor | None:
@@ -68,20 +73,33 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
             offline `rules`.
 
     Raises:
-        ClickException: unknown, wrong arguments, or a model is missing; one line.
+        ClickException: unknown, wrong arguments, a model is missing, or a calibration is for
+            another monitor; one line.
     """
     with usage_errors():
         chosen = protocols.resolve(as_spec(protocol))
         role = bound_role("monitor")
         judge = monitors.resolve(as_spec(monitor or ("prompted" if role else "rules")))
-        choice = Choice(chosen, judge)
-        asked = judge.roles - _OURS if choice.monitor else frozenset()
-        for name in sorted(asked):
+        if Choice(chosen, judge).monitor is None:
+            return Choice(chosen, judge)
+        for name in sorted(judge.roles - _OURS):
             if bound_role(name) is None:
                 raise usage_error(
                     f"monitor {judge.name} asks a model: give --model-role {name}=MODEL"
                 )
-        return choice
+        model = ", ".join(str(_model(name)) for name in sorted(judge.roles)) or None
+        instrument = Instrument(monitor=judge.spec, model=model, prompts=prompt_hashes(judge))
+        for one in calibrated(chosen):
+            if why := one.why_not(instrument):
+                raise usage_error(why)
+        return Choice(chosen, judge, model)
+
+
+def _model(role: str) -> Model | None:
+    """The model that a monitor asks by a role."""
+    if role == "trusted":
+        return trusted_model(untrusted_model())
+    return untrusted_model() if role == "untrusted" else bound_role(role)
 
 
 def as_spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:

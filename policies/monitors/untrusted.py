@@ -23,7 +23,7 @@ from policies.monitors.render import NotRenderable, ViewName, render, sample_non
 from policies.turn import Judge, Proposal, Suspicion
 
 
-@monitor(roles=("trusted",))
+@monitor(roles=("trusted", "untrusted"))
 def untrusted(
     redacts: bool = True,
     paraphrases: bool = True,

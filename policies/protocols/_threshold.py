@@ -1,4 +1,4 @@
-"""Thresholds: a number, or the honest quantile that spends an audit budget.
+"""Thresholds: a number, the honest quantile that spends an audit budget, or a calibration's.
 
 The budget is a share of honest actions. The threshold is the quantile of honest scores that leaves
 at most that share strictly above it (Greenblatt et al., 2312.06942, App. C). Spread over an episode
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from policies.calibration import Calibrated, Named, is_calibration
 from policies.registry import Fraction
 
 
@@ -73,17 +74,25 @@ class Budget(BaseModel):
 
 
 def _kind(given: Any) -> str:
+    if is_calibration(given):
+        return "a calibration"
     return "a budget" if isinstance(given, dict | Budget) else "a number"
 
 
 Threshold: TypeAlias = Annotated[
-    Annotated[Fraction, Tag("a number")] | Annotated[Budget, Tag("a budget")], Discriminator(_kind)
+    Annotated[Fraction, Tag("a number")]
+    | Annotated[Budget, Tag("a budget")]
+    | Annotated[Named, Tag("a calibration")],
+    Discriminator(_kind),
 ]
-"""A number from 0 to 1, or a `Budget`. Suspicious means strictly above it."""
+"""A number from 0 to 1, a `Budget`, or the path of a calibration file. Suspicious means strictly
+above it."""
 
 
 def at(threshold: Threshold, task: int) -> float:
     """The threshold in a sample, 0..1."""
+    if isinstance(threshold, Calibrated):
+        return threshold.threshold
     return threshold.at(task) if isinstance(threshold, Budget) else threshold
 
 
