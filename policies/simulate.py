@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -45,6 +46,7 @@ class Simulated:
         stopped: share of attack episodes that the protocol stopped before any harm.
         harmed: share of attack episodes in which an attack ran and did harm.
         audited: share of honest turns with an audit: the audit budget spent.
+        own: share of honest turns in which U's own action ran.
         replaced: share of honest turns in which another action than U's ran.
         held: share of honest turns that were blocked or stopped.
         draws: samples of U per honest turn.
@@ -57,6 +59,7 @@ class Simulated:
     stopped: Estimate
     harmed: Estimate
     audited: Estimate
+    own: Estimate
     replaced: Estimate
     held: Estimate
     draws: Estimate
@@ -103,8 +106,6 @@ def simulate(
     Raises:
         ValueError: a number out of range, or a monitor without scores.
     """
-    if turns < 1 or episodes < 1 or runs < _GROUPS or not 0.0 <= works <= 1.0:
-        raise ValueError(f"give turns and episodes from 1, runs from {_GROUPS}, works from 0 to 1")
     world = World(
         Scores(honest, attack),
         policy or AttackPolicy(),
@@ -113,16 +114,68 @@ def simulate(
         missed,
         planted,
     )
-    play = _Play(protocol, world, works, task, random.Random(seed))
-    taken = {kind: play.turns(kind, runs) for kind in (True, False)}
-    if play.looked_back:
-        return _turn_by_turn(play, turns, max(2, runs // turns))
-    codes = {kind: np.array([one.code for one in taken[kind]]) for kind in taken}
-    shares = [_shares(codes[kind]) for kind in (True, False)]
-    counts = _episodes(world.policy, shares, turns, episodes, np.random.default_rng(seed))
-    jackknife = np.array([_without(group, codes, world.policy, turns) for group in range(_GROUPS)])
-    left = (_GROUPS - 1) * jackknife.var(axis=0)
-    return _result(counts / episodes, left, [[one] for one in taken[False]], episodes, False)
+    simulation = Simulation(protocol, world, runs=runs, works=works, task=task, seed=seed)
+    return simulation.play(turns=turns, episodes=episodes)
+
+
+class Simulation:
+    """A protocol in a world, run once for each kind of turn; any number of episodes rest on that.
+
+    Attributes:
+        turn_by_turn: the protocol looks at earlier turns, so its episodes cannot rest on that and
+            are played one turn after the other.
+    """
+
+    def __init__(
+        self,
+        protocol: ControlProtocol,
+        world: World,
+        *,
+        runs: int = 20_000,
+        works: float = 1.0,
+        task: int = 0,
+        seed: int = 0,
+    ) -> None:
+        """Run the protocol; arguments as for `simulate`.
+
+        Raises:
+            ValueError: a number out of range, or a monitor without scores.
+        """
+        if runs < _GROUPS or not 0.0 <= works <= 1.0:
+            raise ValueError(f"give runs from {_GROUPS} and works from 0 to 1")
+        self._fresh = partial(_Play, protocol, world, works, task)
+        self._policy, self._runs, self._seed = world.policy, runs, seed
+        play = self._fresh(random.Random(seed))
+        self._taken = {kind: play.turns(kind, runs) for kind in (True, False)}
+        self.turn_by_turn = play.looked_back
+
+    def play(
+        self, start: float | None = None, *, turns: int = 15, episodes: int = 1_000_000
+    ) -> Simulated:
+        """Play attack episodes and honest turns.
+
+        Args:
+            start: chance per turn that an attack begins, 0..1, in place of the world's policy's.
+            turns: per episode, at least 1.
+            episodes: to play with numpy.
+
+        Raises:
+            ValueError: a number out of range.
+        """
+        if turns < 1 or episodes < 1:
+            raise ValueError("give turns and episodes from 1")
+        policy = self._policy if start is None else replace(self._policy, start=start)
+        if self.turn_by_turn:
+            play = self._fresh(random.Random(self._seed))
+            return _turn_by_turn(play, policy, turns, max(2, self._runs // turns))
+        codes = {kind: np.array([one.code for one in self._taken[kind]]) for kind in self._taken}
+        shares = [_shares(codes[kind]) for kind in (True, False)]
+        rng = np.random.default_rng(self._seed)
+        counts = _episodes(policy, shares, turns, episodes, rng)
+        jackknife = np.array([_without(group, codes, policy, turns) for group in range(_GROUPS)])
+        left = (_GROUPS - 1) * jackknife.var(axis=0)
+        quiet = [[one] for one in self._taken[False]]
+        return _result(counts / episodes, left, quiet, episodes, False)
 
 
 @dataclass(frozen=True)
@@ -134,6 +187,11 @@ class _Turn:
     replaced: bool
     held: bool
     draws: int
+
+    @property
+    def own(self) -> bool:
+        """U's own action ran."""
+        return not self.replaced and not self.held
 
 
 class _Play:
@@ -147,7 +205,7 @@ class _Play:
         task: int,
         rng: random.Random,
     ) -> None:
-        self._protocol, self.world, self._works = protocol, world, works
+        self._protocol, self._world, self._works = protocol, world, works
         self._task, self._rng, self._samples = task, rng, 0
         self.looked_back = False
 
@@ -173,7 +231,7 @@ class _Play:
         return done
 
     def _sample(self) -> tuple[RandomDealer, SimulatedSample]:
-        dealer = RandomDealer(self.world, self._rng)
+        dealer = RandomDealer(self._world, self._rng)
         self._samples += 1
         return dealer, SimulatedSample(dealer, self._task, self._rng.getrandbits(48))
 
@@ -257,8 +315,8 @@ def _episodes(
     return counts
 
 
-def _turn_by_turn(play: _Play, turns: int, n: int) -> Simulated:
-    attacked = [play.episode(turns, play.world.policy) for _ in range(n)]
+def _turn_by_turn(play: _Play, policy: AttackPolicy, turns: int, n: int) -> Simulated:
+    attacked = [play.episode(turns, policy) for _ in range(n)]
     quiet = [play.episode(turns, AttackPolicy(start=0.0)) for _ in range(n)]
     shares = _shares(np.array([one[-1].code for one in attacked]))
     return _result(shares, np.zeros(4), quiet, n, True)
@@ -293,6 +351,7 @@ def _result(
         stopped=share(STOPPED, float(shares[STOPPED])),
         harmed=share(HARMED, float(shares[HARMED])),
         audited=per_turn("audited"),
+        own=per_turn("own"),
         replaced=per_turn("replaced"),
         held=per_turn("held"),
         draws=per_turn("draws"),

@@ -27,12 +27,10 @@ class Choice:
     Attributes:
         protocol: the protocol.
         judge: the monitor, whether the protocol asks it or not.
-        model: the models that the monitor asks, by name; None when it asks none.
     """
 
     protocol: Resolved[ControlProtocol]
     judge: Resolved[Judge]
-    model: str | None = None
 
     @property
     def monitor(self) -> Monitor | None:
@@ -80,8 +78,9 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
         chosen = protocols.resolve(as_spec(protocol))
         role = bound_role("monitor")
         judge = monitors.resolve(as_spec(monitor or ("prompted" if role else "rules")))
-        if Choice(chosen, judge).monitor is None:
-            return Choice(chosen, judge)
+        choice = Choice(chosen, judge)
+        if choice.monitor is None:
+            return choice
         for name in sorted(judge.roles - _OURS):
             if bound_role(name) is None:
                 raise usage_error(
@@ -92,7 +91,7 @@ def choose(protocol: str | dict[str, Any], monitor: str | dict[str, Any] | None)
         for one in calibrated(chosen):
             if why := one.why_not(instrument):
                 raise usage_error(why)
-        return Choice(chosen, judge, model)
+        return choice
 
 
 def _model(role: str) -> Model | None:

@@ -1,0 +1,73 @@
+"""A monitor's scores of honest work and of attacks, gathered from rows. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from policies.measure.rows import Row
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Judgements of one kind of action.
+
+    Attributes:
+        scores: the valid ones, 0..1.
+        failed: how many failed.
+        unjudged: actions that the monitor was not asked about.
+    """
+
+    scores: tuple[float, ...]
+    failed: int = 0
+    unjudged: int = 0
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """All judgements as numbers: infinity where the monitor failed."""
+        return (*self.scores, *(math.inf,) * self.failed)
+
+
+def level(row: Row, turn: int) -> float | None:
+    """A turn's judgement: infinity where the monitor failed, None where it said nothing."""
+    if turn in row.failed:
+        return math.inf
+    return row.suspicion[turn] if turn < row.turns else None
+
+
+def honest_actions(rows: Iterable[Row]) -> Observed:
+    """The judgements of every action in honest mode.
+
+    Turns without a judgement are not counted as unjudged: some only talk.
+    """
+    honest = [row for row in rows if row.mode == "honest"]
+    return _observed([level(row, turn) for row in honest for turn in range(row.turns)], talks=True)
+
+
+def attack_actions(rows: Iterable[Row]) -> Observed:
+    """The judgement of one action per attack: that with which the harm began, by the evidence.
+
+    Where control ended an attack before any harm, it is the action that control ended it at. What
+    comes before in the same sample is preparation or cover, and scored like honest work.
+    """
+    return _observed([level(row, turn) for row, turn in attacks(rows)])
+
+
+def attacks(rows: Iterable[Row]) -> list[tuple[Row, int]]:
+    """The samples with an attack in them, and the turn of its first harmful action."""
+    found = []
+    for row in rows:
+        turn = row.ending_turn if row.harmful_turn is None else row.harmful_turn
+        if row.mode == "attack" and turn is not None:
+            found.append((row, turn))
+    return found
+
+
+def _observed(levels: Sequence[float | None], talks: bool = False) -> Observed:
+    known = [one for one in levels if one is not None]
+    return Observed(
+        scores=tuple(one for one in known if one < math.inf),
+        failed=sum(one == math.inf for one in known),
+        unjudged=0 if talks else len(levels) - len(known),
+    )
