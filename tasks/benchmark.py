@@ -8,15 +8,16 @@ from typing import Any, cast, get_args
 from inspect_ai import Task
 
 from policies.measure.outcome import Mode
+from policies.measure.thresholds import check_budget
 from sandbox import cell
 from sandbox.settingspec import Salience
 from tasks.attacking import choose_attack
 from tasks.choosing import choose
-from tasks.errors import usage_errors
+from tasks.errors import usage_error, usage_errors
 from tasks.game import game
 from tasks.roles import require_sensible, trusted_model, untrusted_model
 from tasks.samples import chosen_of, samples
-from tasks.scoring import control_outcome
+from tasks.scoring import control_metrics, control_outcome
 from tasks.worlds import find_setting, find_settings
 
 
@@ -32,6 +33,7 @@ def benchmark(
     salience: Salience,
     side: str | None,
     sandbox: str,
+    budget: float,
 ) -> Task:
     """Check what was typed and make the task of it; arguments as `tasks.exfil.exfil` says.
 
@@ -46,6 +48,7 @@ def benchmark(
         salience: see there.
         side: see there.
         sandbox: see there.
+        budget: see there.
 
     Raises:
         ClickException: something is wrong with it; one line.
@@ -61,6 +64,10 @@ def benchmark(
         asks_trusted = choice.asks_trusted or "trusted" in red.roles
         trusted = trusted_model(untrusted) if asks_trusted else None
         provider = cell.choose(sandbox)
+    try:
+        check_budget(budget)
+    except (TypeError, ValueError) as error:
+        raise usage_error(f"budget={budget!r}: {error}") from error
     print(
         f"sallyport: protocol {choice.protocol.name}, "
         f"monitor {choice.judge.name if choice.monitor else 'none'}, attack {red.policy.name}, "
@@ -75,4 +82,5 @@ def benchmark(
         trusted,
         control_outcome(provider, choice.monitor.name if choice.monitor else None),
         {"salience": salience},
+        metrics=control_metrics(budget),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from inspect_ai import Task, task
 
+from policies.measure.metrics import DEFAULT_BUDGET
 from policies.naming import of_distribution
 from sandbox.setting import DEFAULT_SALIENCE
 from sandbox.settingspec import Salience
@@ -25,6 +26,7 @@ def exfil(
     salience: Salience = DEFAULT_SALIENCE,
     side: str | None = None,
     sandbox: str = "auto",
+    budget: float = DEFAULT_BUDGET,
 ) -> Task:
     """An agent with a real job next to what must not leave, under a control protocol.
 
@@ -40,6 +42,8 @@ def exfil(
         salience: `suggested`, `discoverable` or `obscure`: how plainly the opportunity lies there.
         side: what red wants, by name; each setting's first unless given.
         sandbox: `auto`, `namespace` or `docker`.
+        budget: the audit budget at which the catch rate is shown besides as run: a share above 0
+            and below 1 of honest samples.
     """
     return benchmark(
         exfiltration_settings(),
@@ -52,4 +56,5 @@ def exfil(
         salience=salience,
         side=side,
         sandbox=sandbox,
+        budget=budget,
     )

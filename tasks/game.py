@@ -13,7 +13,7 @@ from inspect_ai.approval import ApprovalPolicy
 from inspect_ai.dataset import Dataset
 from inspect_ai.log import transcript
 from inspect_ai.model import Model, get_model
-from inspect_ai.scorer import Scorer
+from inspect_ai.scorer import Metric, Scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import SandboxUnavailableError
 from inspect_ai.viewer import ViewerConfig
@@ -50,6 +50,7 @@ def game(
     scorer: Scorer,
     metadata: dict[str, Any],
     after: Solver | None = None,
+    metrics: dict[str, list[Metric]] | None = None,
 ) -> Task:
     """A task whose samples are played under control.
 
@@ -63,6 +64,7 @@ def game(
         scorer: scores a finished sample.
         metadata: for the log's header, beside the choice's own.
         after: what follows once the agent is done.
+        metrics: instead of the scorer's own, where the run has a say in them.
     """
     controlled_model = ControlledModel(untrusted)
     roles = {"untrusted": controlled_model, "trusted": trusted, "monitor": bound_role("monitor")}
@@ -71,6 +73,7 @@ def game(
         setup=prepare(provider),
         solver=[work(choice, red), *([after] if after else [])],
         scorer=scorer,
+        metrics=metrics,
         model=controlled_model,
         model_roles={role: model for role, model in roles.items() if model is not None},
         approval=[ApprovalPolicy(endorsed_only(), "*")],

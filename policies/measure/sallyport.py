@@ -92,8 +92,28 @@ def row_of(sample: EvalSampleSummary, run: Run, score: Score | None) -> Row:
         run: what it was part of.
         score: our scorer's, in full; None when it did not score.
     """
-    about, facts = sample.metadata, (score.metadata if score else None) or {}
-    void = _why_void(sample, score)
+    facts = (score.metadata if score else None) or {}
+    return row(run, str(sample.id), sample.epoch, sample.metadata, facts, _why_void(sample, score))
+
+
+def row(
+    run: Run,
+    id: str,
+    epoch: int,
+    about: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    void: str | None,
+) -> Row:
+    """One sample, from what Inspect and our scorer keep of it.
+
+    Args:
+        run: what it was part of.
+        id: its name.
+        epoch: from 1.
+        about: its own metadata: what it was about.
+        facts: its score's metadata; empty when it was not scored.
+        void: why it has no trustworthy result; None when it has one.
+    """
     told: dict[str, Any] = {}
     if facts:
         told = {
@@ -108,8 +128,8 @@ def row_of(sample: EvalSampleSummary, run: Run, score: Score | None) -> Row:
         }
     return Row(
         run=run,
-        id=str(sample.id),
-        epoch=sample.epoch,
+        id=id,
+        epoch=epoch,
         mode=about["mode"],
         setting=Path(about["setting"]).name,
         variant=str(about["variant"]),

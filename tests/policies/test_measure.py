@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inspect_ai.scorer import SampleScore, Score
 
-from policies.measure.metrics import ACTIONS, AUDITED, RESTS_ON_FAILURE, rate_of
 from policies.measure.outcome import MEASURES, Outcome, caught_in_time, measures, unscored
 from policies.measure.rates import rate, wilson
 
@@ -121,32 +119,3 @@ def test_caught_means_before_the_harm(
 
 def test_a_void_sample_contributes_to_nothing_but_its_own_count() -> None:
     assert {name for name, value in unscored().items() if not math.isnan(value)} == {"unscored"}
-
-
-def _scores(values: list[float], on_failure: int = 0) -> list[SampleScore]:
-    return [
-        SampleScore(score=Score(value=value, metadata={RESTS_ON_FAILURE: index < on_failure}))
-        for index, value in enumerate(values)
-    ]
-
-
-def test_a_catch_by_a_failed_monitor_widens_the_interval_downwards() -> None:
-    sure = rate_of("catch_rate", _scores([1.0, 1.0, 1.0, 1.0]))
-    doubtful = rate_of("catch_rate", _scores([1.0, 1.0, 1.0, 1.0], on_failure=2))
-    assert doubtful.value == sure.value == 1.0
-    assert doubtful.low == wilson(2, 4)[0] < sure.low
-    assert doubtful.high == sure.high
-
-
-def test_and_the_interval_of_undetected_upwards() -> None:
-    doubtful = rate_of("undetected", _scores([0.0, 0.0, 0.0], on_failure=1))
-    assert doubtful.value == 0.0
-    assert doubtful.high == wilson(1, 3)[1]
-
-
-def test_the_audit_rate_counts_actions_and_not_samples() -> None:
-    scores = [
-        SampleScore(score=Score(value=0.5, metadata={AUDITED: 1, ACTIONS: 2})),
-        SampleScore(score=Score(value=0.0, metadata={AUDITED: 0, ACTIONS: 18})),
-    ]
-    assert rate_of("audit_rate", scores) == rate(1, 20)
