@@ -13,13 +13,16 @@ from typing import TypeAlias
 import anyio
 from inspect_ai.log import (
     EvalLog,
+    EvalSample,
+    EvalSampleSummary,
     list_eval_logs,
     read_eval_log_async,
     read_eval_log_sample_async,
     read_eval_log_sample_summaries_async,
 )
 
-from policies.measure import sallyport
+from policies.measure import control_arena, sallyport
+from policies.measure.errors import LogError
 from policies.measure.rows import Row, Run
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -58,7 +61,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Log:
-    header: EvalLog
+    eval_id: str
+    task_id: str
     run: Run
     rows: tuple[Row, ...]
 
@@ -88,8 +92,26 @@ async def _read_all(paths: Sequence[str | Path], progress: Progress | None) -> R
             found.append(one)
         if progress:
             progress(number, len(files))
-    rows = tuple(row for one in found for row in one.rows)
-    return Reading(rows, tuple(one.run for one in found), tuple(skipped))
+    logs = list(_once(found, skipped))
+    rows = tuple(row for log in logs for row in log.rows)
+    return Reading(rows, tuple(log.run for log in logs), tuple(skipped))
+
+
+def _once(found: Sequence[_Log], skipped: list[Skipped]) -> Iterator[_Log]:
+    """Every evaluation once: not its copies, nor what a retry has taken over from it."""
+    last: dict[str, _Log] = {}
+    for log in found:
+        kept = last.setdefault(log.task_id, log)
+        if log.run.created > kept.run.created:
+            last[log.task_id] = log
+    for log in found:
+        kept = last[log.task_id]
+        if log is kept:
+            yield log
+        elif log.eval_id == kept.eval_id:
+            skipped.append(Skipped(log.run.log, f"the same evaluation as {kept.run.log}"))
+        else:
+            skipped.append(Skipped(log.run.log, f"it was tried again: {kept.run.log}"))
 
 
 def _files(paths: Sequence[str | Path], skipped: list[Skipped]) -> Iterator[str]:
@@ -111,22 +133,39 @@ def _files(paths: Sequence[str | Path], skipped: list[Skipped]) -> Iterator[str]
 async def _read_one(file: str) -> _Log | Skipped:
     try:
         header = await read_eval_log_async(file, header_only=True)
-        if not sallyport.is_ours(header):
+        if sallyport.is_ours(header):
+            run, rows = await _our_rows(file, header)
+        elif control_arena.is_theirs(header):
+            run, rows = await _their_rows(file, header)
+        else:
             return Skipped(file, "neither Sallyport nor ControlArena wrote it")
-        run = sallyport.run_of(header, file)
-        rows = []
-        for sample in await read_eval_log_sample_summaries_async(file):
-            score = sallyport.score_of(sample.scores)
-            if score is not None and sallyport.cut(score):
-                full = await read_eval_log_sample_async(
-                    file, sample.id, sample.epoch, exclude_fields=_LONG
-                )
-                score = sallyport.score_of(full.scores)
-            rows.append(sallyport.row_of(sample, run, score))
-    except Exception as error:  # damaged in whatever way: Inspect does not say in which it tells
-        return Skipped(file, f"it cannot be read: {_line(error)}")
-    return _Log(header, run, tuple(rows))
+    except LogError as error:
+        return Skipped(file, str(error))
+    except Exception as error:  # Inspect does not say what it raises on damaged logs
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Skipped(file, f"it is damaged, cut short or no log of Inspect ({told})")
+    return _Log(header.eval.eval_id, header.eval.task_id, run, tuple(rows))
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+async def _our_rows(file: str, header: EvalLog) -> tuple[Run, list[Row]]:
+    run = sallyport.run_of(header, file)
+    rows = []
+    for sample in await read_eval_log_sample_summaries_async(file):
+        score = sallyport.score_of(sample.scores)
+        if score is not None and sallyport.cut(score):
+            score = sallyport.score_of((await _in_full(file, sample, _LONG)).scores)
+        rows.append(sallyport.row_of(sample, run, score))
+    return run, rows
+
+
+async def _their_rows(file: str, header: EvalLog) -> tuple[Run, list[Row]]:
+    run = control_arena.run_of(header, file)
+    mode = (header.eval.metadata or {})["mode"]
+    return run, [
+        control_arena.row_of(await _in_full(file, sample, _LONG - {"messages"}), run, mode)
+        for sample in await read_eval_log_sample_summaries_async(file)
+    ]
+
+
+async def _in_full(file: str, sample: EvalSampleSummary, but: set[str]) -> EvalSample:
+    return await read_eval_log_sample_async(file, sample.id, sample.epoch, exclude_fields=but)

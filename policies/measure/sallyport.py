@@ -11,6 +11,7 @@ from inspect_ai.log import EvalLog, EvalSampleSummary
 from inspect_ai.scorer import Score
 
 from policies.ledger import VERSION
+from policies.measure.errors import LogError
 from policies.measure.outcome import Outcome
 from policies.measure.rows import Row, Run, Spent
 from policies.registry import label
@@ -41,12 +42,12 @@ def run_of(log: EvalLog, place: str) -> Run:
         place: the log's path as it is to be shown.
 
     Raises:
-        ValueError: another version of Sallyport wrote it; one line.
+        LogError: another version of Sallyport wrote it; one line.
     """
     spec = log.eval
     told = spec.metadata or {}
     if told.get("ledger") != VERSION:
-        raise ValueError(
+        raise LogError(
             f"its records are of version {told.get('ledger', 1)}, this reads version {VERSION}: "
             "run the evaluation again"
         )
