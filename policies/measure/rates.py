@@ -35,12 +35,12 @@ class Rate:
     budget: float | None = None
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: float) -> tuple[float, float]:
     """The 95 % Wilson score interval of a proportion (Wilson 1927).
 
     Args:
         hits: successes, 0..n.
-        n: trials; with none the interval is 0..1.
+        n: trials, or what they are worth; with none the interval is 0..1.
 
     Raises:
         ValueError: when `hits` is not from 0 to `n`.
@@ -95,3 +95,62 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
     low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, n - hits, 1.0 - tail)) if hits < n else 1.0
     return low, high
+
+
+def effective(
+    value: float, centre: float, variance: float, n: float, df: int
+) -> tuple[float, float]:
+    """The 95 % interval of a share whose sampling variance was measured, as that of clusters is.
+
+    Wilson's, with the number of independent units that would have this variance, fewer for the
+    clusters' degrees of freedom (Korn & Graubard 1998, Survey Methodology 24:193).
+
+    Args:
+        value: the share, 0..1.
+        centre: the share at which the variance was measured, 0..1; `value` or close to it.
+        variance: of the share; with 0 at an end of its range it tells nothing, and `n` is taken.
+        n: units counted, the most that they can be worth.
+        df: clusters less one; with none the interval is 0..1.
+    """
+    from scipy.special import stdtrit
+
+    if n <= 0 or df < 1:
+        return 0.0, 1.0
+    spread = centre * (1.0 - centre)
+    worth = n if spread <= 0.0 or variance <= 0.0 else spread / variance
+    worth = min(n, worth * (_Z95 / float(stdtrit(df, 0.975))) ** 2)
+    return wilson(value * worth, worth)
+
+
+def clustered(
+    hits: Sequence[float],
+    n: Sequence[float],
+    unit: Unit = "trajectory",
+    budget: float | None = None,
+) -> Rate:
+    """A proportion over clusters whose units resemble each other.
+
+    Args:
+        hits: successes in each cluster; part of one where a coin decides.
+        n: units in each cluster.
+        unit: see `Rate`.
+        budget: see `Rate`.
+
+    Returns:
+        The share over all units, with the interval of `effective`; the variance is that between
+        clusters. With fewer than two clusters the interval is 0..1.
+
+    Raises:
+        ValueError: hits are not from 0 to n in each cluster.
+    """
+    if any(not 0 <= h <= m for h, m in zip(hits, n, strict=True)):
+        raise ValueError("give each cluster's hits, from 0 to its n")
+    filled = [(h, m) for h, m in zip(hits, n, strict=True) if m]
+    total = sum(m for _, m in filled)
+    if not total:
+        return Rate(math.nan, 0.0, 1.0, 0, unit, budget)
+    share, groups = min(1.0, sum(h for h, _ in filled) / total), len(filled)
+    apart = sum((h - share * m) ** 2 for h, m in filled) / total**2
+    variance = apart * groups / max(1, groups - 1)
+    low, high = effective(share, share, variance, total, groups - 1)
+    return Rate(share, low, high, round(total), unit, budget)
