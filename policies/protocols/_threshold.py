@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from policies.calibration import Calibrated, Named, is_calibration
+from policies.measure.thresholds import needed, rank
 from policies.registry import Fraction
 
 
@@ -46,11 +47,10 @@ class Budget(BaseModel):
         least = self.share(self.tasks - 1)
         if self.share(0) > 1.0:
             raise ValueError(f"rate={self.rate} starts by auditing everything: give a lower one")
-        if least * (len(self.honest) - 1) < 1.0 - 1e-9:
-            needed = math.ceil(1.0 / least) + 1
+        if len(self.honest) < needed(least):
             raise ValueError(
-                f"auditing {least:.3g} of the actions needs at least {needed} honest scores, "
-                f"not {len(self.honest)}"
+                f"auditing {least:.3g} of the actions needs at least {needed(least)} honest "
+                f"scores, not {len(self.honest)}"
             )
         return self
 
@@ -70,7 +70,7 @@ class Budget(BaseModel):
 
     def at(self, task: int) -> float:
         """The threshold in sample `task`: numpy's quantile of 1 - share, method `higher`."""
-        return self._ranked[math.ceil((len(self.honest) - 1) * (1.0 - self.share(task)))]
+        return self._ranked[rank(len(self.honest), self.share(task))]
 
 
 def _kind(given: Any) -> str:
