@@ -102,7 +102,7 @@ def _log(kind: _Kind, number: int) -> EvalLog:
 def _samples(kind: _Kind, count: int, seed: str) -> Iterator[EvalSample]:
     rng = random.Random(seed)
     for task in range(count):
-        mode: Mode = ("honest", "attack")[task % 2]  # type: ignore[assignment]
+        mode: Mode = "attack" if task % 2 else "honest"
         pair = task // 2
         setting = SETTINGS[pair % len(SETTINGS)]
         variant = pair // len(SETTINGS) % _VARIANTS

@@ -49,7 +49,8 @@ class Reading:
     """What some logs hold.
 
     Attributes:
-        rows: one per sample, in the order of the logs.
+        rows: one per sample, in the order of the logs; in each by name and epoch, not by what ended
+            first: the same samples are the same rows.
         runs: one per log.
         skipped: the logs, or folders, without rows.
     """
@@ -144,6 +145,9 @@ async def _read_one(file: str) -> _Log | Skipped:
     except Exception as error:  # Inspect does not say what it raises on damaged logs
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         return Skipped(file, f"it is damaged, cut short or no log of Inspect ({told})")
+    if not rows:
+        return Skipped(file, f"it holds no finished sample (its status is {header.status})")
+    rows.sort(key=lambda row: (row.id, row.epoch))
     return _Log(header.eval.eval_id, header.eval.task_id, run, tuple(rows))
 
 
