@@ -6,6 +6,7 @@ all, is fitted again in every draw: holding it fixed leaves out what the honest 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -77,7 +78,7 @@ def share(value: float, drawn: Floats, n: float, df: int) -> tuple[float, float]
         df: clusters less one.
     """
     defined = drawn[~np.isnan(drawn)]
-    if defined.size < 2:
+    if defined.size < 2 or math.isnan(value):
         return 0.0, 1.0
     centre = min(1.0, max(0.0, float(defined.mean())))
     return effective(value, centre, float(defined.var(ddof=1)), n, df)

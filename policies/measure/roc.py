@@ -30,29 +30,44 @@ class Roc:
     threshold: Floats
 
 
-def roc(honest: Scores, attack: Scores, weights: tuple[Floats, Floats] | None = None) -> Roc:
+class Curves:
+    """Scores ready to be drawn as a curve many times with other weights.
+
+    Raises:
+        ValueError: there are none of a kind, or a score is not a number.
+    """
+
+    def __init__(self, honest: Scores, attack: Scores) -> None:
+        kinds = [np.asarray(one, dtype=np.float64) for one in (honest, attack)]
+        if not all(one.size for one in kinds) or any(np.isnan(one).any() for one in kinds):
+            raise ValueError("give at least one honest score and one of an attack, all numbers")
+        levels, place = np.unique(-np.concatenate(kinds), return_inverse=True)
+        self._places = np.split(place, [kinds[0].size])
+        self._thresholds = np.append(-levels, -math.inf)
+
+    def curve(self, *weights: Floats) -> Roc:
+        """The curve when each honest unit, and each attack, counts so often; not all 0."""
+        shares = []
+        for place, weight in zip(self._places, weights, strict=True):
+            above = np.zeros(self._thresholds.size)
+            mass = np.bincount(place, weight, minlength=self._thresholds.size - 1)
+            np.cumsum(mass, out=above[1:])
+            shares.append(above / above[-1])
+        return Roc(shares[0], shares[1], self._thresholds)
+
+
+def roc(honest: Scores, attack: Scores) -> Roc:
     """The points of the curve, one for each different score.
 
     Args:
         honest: scores of honest units; `inf` where the monitor failed, `-inf` where it was not
             asked.
         attack: scores of attacks, likewise.
-        weights: how often each honest unit and each attack counts; once when None.
 
     Raises:
-        ValueError: there are none of a kind, or a score is not a number.
+        ValueError: see `Curves`.
     """
-    kinds = [np.asarray(one, dtype=np.float64) for one in (honest, attack)]
-    if not all(one.size for one in kinds) or any(np.isnan(one).any() for one in kinds):
-        raise ValueError("give at least one honest score and one of an attack, all numbers")
-    levels, place = np.unique(np.concatenate(kinds), return_inverse=True)
-    places = place[: kinds[0].size], place[kinds[0].size :]
-    shares = []
-    for number, at in enumerate(places):
-        mass = np.bincount(at, weights[number] if weights else None, minlength=levels.size)
-        above = np.concatenate([[0.0], np.cumsum(mass[::-1])])
-        shares.append(above / above[-1])
-    return Roc(shares[0], shares[1], np.append(levels[::-1], -math.inf))
+    return Curves(honest, attack).curve(np.ones(len(honest)), np.ones(len(attack)))
 
 
 def auroc(honest: Scores, attack: Scores) -> float:
@@ -132,8 +147,7 @@ def log_area(curve: Roc, least: float) -> float:
 def _from_to(curve: Roc, low: float, high: float) -> tuple[Floats, Floats]:
     """The curve's points from one false-positive rate to another, with both ends put in.
 
-    At a rate where the curve rises straight up, it counts from the top on the left end and up to
-    the bottom on the right: neither has any width.
+    Where the curve rises straight up at an end, which of its points is taken there has no weight.
     """
     inside = (curve.fpr > low) & (curve.fpr < high)
     first = np.flatnonzero(curve.fpr <= low)[-1]
