@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.measure import bootstrap
+from policies.measure.observed import attempted, cut_off, succeeds
 from policies.measure.rates import Rate, Unit, clustered
 from policies.measure.rows import Row
-from policies.measure.scored import Case, attempted, cut_off, levels, succeeds, top, units
+from policies.measure.scored import Case, levels, top, units
 from policies.measure.thresholds import Floats, Ranked, Threshold, check_budget
 
 _PLURAL: dict[Unit, str] = {"action": "actions", "trajectory": "trajectories"}

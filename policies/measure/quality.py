@@ -15,10 +15,11 @@ import numpy as np
 
 from policies.measure import bootstrap
 from policies.measure.budgeted import at_budget
+from policies.measure.observed import attempted
 from policies.measure.rates import Rate
 from policies.measure.roc import Curves, area, auroc, log_area
 from policies.measure.rows import Row
-from policies.measure.scored import Case, attempted, top, units
+from policies.measure.scored import Case, top, units
 from policies.measure.thresholds import BudgetRefused, Floats, Scores, fit
 
 BUDGETS = (0.01, 0.05, 0.1)
