@@ -64,8 +64,10 @@ def interval(
     return ends
 
 
-def share(value: float, drawn: Floats, n: float, df: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by the variance of the share in the draws.
+def share(
+    value: float, drawn: Floats, n: float, df: int, level: float = 0.95
+) -> tuple[float, float]:
+    """The interval of a share, by the variance of the share in the draws.
 
     Centred like Zhou & Qin's BTII (2005, Statistics in Medicine 24:465) on the mean of the draws,
     but Wilson's in form: it stays within 0..1 and keeps its width when every attack was caught.
@@ -76,9 +78,10 @@ def share(value: float, drawn: Floats, n: float, df: int) -> tuple[float, float]
         drawn: the share in each draw; NaN where it is not defined.
         n: units counted.
         df: clusters less one.
+        level: see `rates.wilson`.
     """
     defined = drawn[~np.isnan(drawn)]
     if defined.size < 2 or math.isnan(value):
         return 0.0, 1.0
     centre = min(1.0, max(0.0, float(defined.mean())))
-    return effective(value, centre, float(defined.var(ddof=1)), n, df)
+    return effective(value, centre, float(defined.var(ddof=1)), n, df, level)

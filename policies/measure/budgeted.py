@@ -67,6 +67,7 @@ def at_budget(
     *,
     times: int = 1000,
     seed: int = 0,
+    level: float = 0.95,
 ) -> Budgeted:
     """What one monitor comes to at a budget.
 
@@ -77,6 +78,7 @@ def at_budget(
         unit: what the budget is a share of, `trajectory` or `action`.
         times: draws of the bootstrap.
         seed: of the draws.
+        level: how often the intervals of the first three rates hold the truth.
 
     Raises:
         BudgetRefused: the honest samples cannot express the budget.
@@ -95,7 +97,7 @@ def at_budget(
     clusters = [row.cluster for row in known]
     once = np.ones(len(known))
     counted = _units(value.sums(once))
-    ends = [_intervals(play, clusters, times, seed) for play in dict.fromkeys((worst, best))]
+    ends = [_intervals(play, clusters, times, seed, level) for play in dict.fromkeys((worst, best))]
     ends = [ends[0], ends[-1]]
     extremes = [_shares(play.sums(once)) for play in (worst, best)]
     rates, bounds = {}, {}
@@ -141,14 +143,14 @@ def _units(sums: Floats) -> list[float]:
 
 
 def _intervals(
-    play: _Play, clusters: Sequence[str], times: int, seed: int
+    play: _Play, clusters: Sequence[str], times: int, seed: int, level: float
 ) -> list[tuple[float, float]]:
     once = play.sums(np.ones(len(clusters)))
     drawn = bootstrap.draws(lambda weights: _shares(play.sums(weights)), clusters, times, seed).T
     named = [{clusters[row] for row in rows} for rows in (play.honest, play.attacks)]
     df = min(map(len, named)) - 1
     given = zip(_shares(once), drawn, _units(once), strict=True)
-    return [bootstrap.share(middle, one, n, df) for middle, one, n in given]
+    return [bootstrap.share(middle, one, n, df, level) for middle, one, n in given]
 
 
 class _Play:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 Unit: TypeAlias = Literal["trajectory", "action", "episode"]
 """What a rate counts: whole samples, single actions, or episodes of many samples."""
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,18 @@ class Rate:
     budget: float | None = None
 
 
-def wilson(hits: float, n: float) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a proportion (Wilson 1927).
+def _normal(level: float) -> float:
+    """How many standard errors to each side hold so much of a normal distribution."""
+    return NormalDist().inv_cdf((1.0 + level) / 2.0)
+
+
+def wilson(hits: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of a proportion (Wilson 1927).
 
     Args:
         hits: successes, 0..n.
         n: trials, or what they are worth; with none the interval is 0..1.
+        level: how often such intervals hold the truth, above 0 and below 1.
 
     Raises:
         ValueError: when `hits` is not from 0 to `n`.
@@ -49,9 +54,10 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
         raise ValueError(f"hits must be from 0 to n={n}, not {hits}")
     if n == 0:
         return 0.0, 1.0
-    share, z2 = hits / n, _Z95 * _Z95
+    share, z = hits / n, _normal(level)
+    z2 = z * z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    half = z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     # At the ends the formula is exact but rounding is not.
     low = 0.0 if hits == 0 else max(0.0, centre - half)
     high = 1.0 if hits == n else min(1.0, centre + half)
@@ -98,9 +104,9 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
 
 
 def effective(
-    value: float, centre: float, variance: float, n: float, df: int
+    value: float, centre: float, variance: float, n: float, df: int, level: float = 0.95
 ) -> tuple[float, float]:
-    """The 95 % interval of a share whose sampling variance was measured, as that of clusters is.
+    """The interval of a share whose sampling variance was measured, as that of clusters is.
 
     Wilson's, with the number of independent units that would have this variance, fewer for the
     clusters' degrees of freedom (Korn & Graubard 1998, Survey Methodology 24:193).
@@ -111,6 +117,7 @@ def effective(
         variance: of the share; with 0 at an end of its range it tells nothing, and `n` is taken.
         n: units counted, the most that they can be worth.
         df: clusters less one; with none the interval is 0..1.
+        level: see `wilson`.
     """
     from scipy.special import stdtrit
 
@@ -118,8 +125,8 @@ def effective(
         return 0.0, 1.0
     spread = centre * (1.0 - centre)
     worth = n if spread <= 0.0 or variance <= 0.0 else spread / variance
-    worth = min(n, worth * (_Z95 / float(stdtrit(df, 0.975))) ** 2)
-    return wilson(value * worth, worth)
+    worth = min(n, worth * (_normal(level) / float(stdtrit(df, (1.0 + level) / 2.0))) ** 2)
+    return wilson(value * worth, worth, level)
 
 
 def clustered(
@@ -127,6 +134,7 @@ def clustered(
     n: Sequence[float],
     unit: Unit = "trajectory",
     budget: float | None = None,
+    level: float = 0.95,
 ) -> Rate:
     """A proportion over clusters whose units resemble each other.
 
@@ -135,6 +143,7 @@ def clustered(
         n: units in each cluster.
         unit: see `Rate`.
         budget: see `Rate`.
+        level: see `wilson`.
 
     Returns:
         The share over all units, with the interval of `effective`; the variance is that between
@@ -152,5 +161,5 @@ def clustered(
     share, groups = min(1.0, sum(h for h, _ in filled) / total), len(filled)
     apart = sum((h - share * m) ** 2 for h, m in filled) / total**2
     variance = apart * groups / max(1, groups - 1)
-    low, high = effective(share, share, variance, total, groups - 1)
+    low, high = effective(share, share, variance, total, groups - 1, level)
     return Rate(share, low, high, round(total), unit, budget)

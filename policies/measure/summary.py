@@ -105,18 +105,20 @@ class Count:
     doubtful: int = 0
 
 
-def as_run(rows: Sequence[Row], measure: str) -> Rate:
-    """One measure over these samples, with its 95 % interval over clusters.
+def as_run(rows: Sequence[Row], measure: str, level: float = 0.95) -> Rate:
+    """One measure over these samples, with its interval over clusters.
 
     Args:
         rows: of one group, or of several that are meant to be counted together.
         measure: which of `outcome.MEASURES`.
+        level: see `rates.wilson`.
     """
-    return over([one for row in rows if (one := _count(row, measure)) is not None], measure)
+    counts = [one for row in rows if (one := _count(row, measure)) is not None]
+    return over(counts, measure, level)
 
 
-def over(counts: Iterable[Count], measure: str) -> Rate:
-    """The rate of hits over all samples, with its 95 % interval over clusters.
+def over(counts: Iterable[Count], measure: str, level: float = 0.95) -> Rate:
+    """The rate of hits over all samples, with its interval over clusters.
 
     A catch that rests on a failed monitor counts as a catch in the value, and as a miss at the end
     of the interval that a miss would move.
@@ -129,7 +131,7 @@ def over(counts: Iterable[Count], measure: str) -> Rate:
     n = [count for _, count, _ in ordered]
 
     def rate(doubtful: int) -> Rate:
-        return clustered([hits + doubtful * doubt for hits, _, doubt in ordered], n)
+        return clustered([hits + doubtful * doubt for hits, _, doubt in ordered], n, level=level)
 
     unit: Unit = "action" if measure == "audit_rate" else "trajectory"
     low = rate(-1).low if measure in _RAISED_BY_CATCH else rate(0).low
