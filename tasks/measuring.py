@@ -68,9 +68,15 @@ def read_logs(logs: Sequence[Path]) -> Reading:
         BadInput: there is no sample in them.
     """
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    # Without a thread that refreshes it: the reader may fork only where there is none.
+    bar = Progress(
+        console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
+    )
+    with bar:
         job = bar.add_task("reading logs", total=None)
-        reading = read(logs, lambda done, of: bar.update(job, completed=done, total=of))
+        reading = read(
+            logs, lambda done, of: bar.update(job, completed=done, total=of, refresh=True)
+        )
     if not reading.rows:
         raise BadInput(f"there is no sample to measure. {_first(reading.skipped)}")
     for one in reading.skipped[:_LISTED]:

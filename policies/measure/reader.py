@@ -5,8 +5,13 @@ A log that cannot be read is reported with the reason, never left out in silence
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,6 +33,8 @@ from policies.measure.rows import Row, Run
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many logs are done, of how many."""
 
+_BATCH = 10  # logs between two signs of progress
+_WORTH = 4  # batches that make up for starting a process
 _LONG = {"messages", "events", "store", "attachments", "output"}
 
 
@@ -73,29 +80,52 @@ def read(paths: Sequence[str | Path], progress: Progress | None = None) -> Readi
 
     Args:
         paths: files and folders, searched however deep.
-        progress: called after each log.
+        progress: called after every few logs.
 
     Returns:
         Their rows. A log that is named twice counts once; of a log and its retry the retry counts.
     """
-    return anyio.run(_read_all, paths, progress)
-
-
-async def _read_all(paths: Sequence[str | Path], progress: Progress | None) -> Reading:
-    found: list[_Log] = []
     skipped: list[Skipped] = []
     files = list(_files(paths, skipped))
-    for number, file in enumerate(files, 1):
-        one = await _read_one(file)
-        if isinstance(one, Skipped):
-            skipped.append(one)
-        else:
-            found.append(one)
+    found: list[_Log] = []
+    done = 0
+    for batch in _batches([files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]):
+        skipped += [one for one in batch if isinstance(one, Skipped)]
+        found += [one for one in batch if isinstance(one, _Log)]
+        done += len(batch)
         if progress:
-            progress(number, len(files))
+            progress(done, len(files))
     logs = list(_once(found, skipped))
     rows = tuple(row for log in logs for row in log.rows)
     return Reading(rows, tuple(log.run for log in logs), tuple(skipped))
+
+
+def _batches(batches: Sequence[Sequence[str]]) -> Iterator[list[_Log | Skipped]]:
+    """What the logs hold, batch by batch in this order; many are read by all processors at once."""
+    workers = min(len(batches) // _WORTH, _processors())
+    if workers < 2:
+        yield from map(_read_batch, batches)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        yield from pool.map(_read_batch, batches)
+
+
+def _processors() -> int:
+    """How many processes may read.
+
+    A fork takes along the locks that other threads hold, and nobody in it would ever open them; on
+    macOS the system has such threads of its own.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return 1
+    return len(os.sched_getaffinity(0))
+
+
+def _read_batch(files: Sequence[str]) -> list[_Log | Skipped]:
+    async def each() -> list[_Log | Skipped]:
+        return [await _read_one(file) for file in files]
+
+    return anyio.run(each)
 
 
 def _once(found: Sequence[_Log], skipped: list[Skipped]) -> Iterator[_Log]:

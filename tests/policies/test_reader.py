@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -212,10 +215,24 @@ def test_a_log_with_a_flipped_byte_is_read_or_reported(
     assert len(reading.runs) + len(reading.skipped) == 1
 
 
-def test_progress_counts_logs(ours: list[Path]) -> None:
+def test_several_processes_read_the_same_as_one(tmp_path: Path) -> None:
+    """Where other threads run, one reads; in a fresh interpreter there are none."""
+    make(tmp_path, 85, 2)
+    (tmp_path / "text.eval").write_text("notes")
     seen: list[tuple[int, int]] = []
-    read(ours, lambda done, of: seen.append((done, of)))
-    assert seen == [(1, 2), (2, 2)]
+    waiting = threading.Event()
+    threading.Thread(target=waiting.wait).start()
+    try:
+        here = read([tmp_path], lambda done, of: seen.append((done, of)))
+    finally:
+        waiting.set()
+    assert len(here.runs) == 85 and len(here.skipped) == 1
+    assert seen == [(done, 86) for done in (*range(10, 90, 10), 86)]
+    script = "import sys; from policies.measure.reader import read; print(read(sys.argv[1:]))"
+    there = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert there.stdout == f"{here}\n"
 
 
 def test_control_arenas_logs_are_read_without_control_arena() -> None:
