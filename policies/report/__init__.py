@@ -1,0 +1,1 @@
+"""The report: figures of `policies.measure` as one self-contained page, or as Markdown."""

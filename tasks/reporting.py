@@ -1,0 +1,118 @@
+"""`sallyport report`: what some logs come to, as one page."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Set
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from policies.measure.rows import Row
+from policies.measure.thresholds import check_budget
+from policies.report.build import build
+from policies.report.markdown import markdown
+from policies.report.page import page
+from tasks.measuring import BadInput, MeasuringCommand, logs_argument, read_logs
+
+
+def _budget(context: click.Context, option: click.Parameter, value: float) -> float:
+    try:
+        return check_budget(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command("report", cls=MeasuringCommand)
+@logs_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page to write.",
+)
+@click.option(
+    "--markdown",
+    "summary",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the main figures as Markdown too, for a CI summary.",
+)
+@click.option(
+    "--budget",
+    type=float,
+    default=0.01,
+    show_default=True,
+    callback=_budget,
+    help="Share of honest units that may be audited: 0.01 for 1 %.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+def report_command(
+    logs: tuple[Path, ...], output: Path, summary: Path | None, budget: float, as_json: bool
+) -> None:
+    """Write what the samples of LOGS (files and folders) come to as one page that works offline.
+
+    Exit status 0 when it is written, 3 when something is wrong with the input.
+    """
+    console = Console(stderr=True)
+    reading = read_logs(logs)
+    rows = [_placed(row) for row in reading.rows]
+    with console.status("measuring"):
+        data = build(
+            rows,
+            [(one.log, one.why) for one in reading.skipped],
+            budget=budget,
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            versions={name: version(name) for name in ("sallyport", "inspect_ai", "numpy")},
+            digests={log: _digest(log) for log in sorted({row.run.log for row in rows})},
+        )
+        _write(output, page(data))
+        if summary is not None:
+            _write(summary, markdown(data))
+    if as_json:
+        click.echo(json.dumps(_plain(data), indent=2))
+    else:
+        console.print(data.verdict[0], markup=False, highlight=False)
+        click.echo(f"{output}")
+
+
+def _placed(row: Row) -> Row:
+    """The row with its log's absolute path, which links need."""
+    return dataclasses.replace(
+        row, run=dataclasses.replace(row.run, log=str(Path(row.run.log).absolute()))
+    )
+
+
+def _digest(log: str) -> str:
+    with open(log, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Data as JSON has it: what is not a number, or has no end, is null."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, Set):
+        return sorted(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
