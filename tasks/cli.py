@@ -16,6 +16,7 @@ from tasks.cells import cell_group, evidence_command
 from tasks.folders import settings_group
 from tasks.organisms import organisms_group
 from tasks.protocols import attacks_group, monitors_group, protocols_group
+from tasks.reporting import report_command
 
 
 @click.group()
@@ -33,6 +34,7 @@ main.add_command(monitors_group)
 main.add_command(settings_group)
 main.add_command(organisms_group)
 main.add_command(attacks_group)
+main.add_command(report_command)
 
 
 @main.group("images")
