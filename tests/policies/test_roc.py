@@ -28,9 +28,9 @@ def test_auroc_is_the_chance_that_an_attack_ranks_higher(
 
 @given(SCORES, SCORES)
 def test_areas_depend_on_ranks_only(honest: list[float], attack: list[float]) -> None:
-    mapped = [[math.exp(one) for one in kind] for kind in (honest, attack)]
-    assert auroc(*mapped) == pytest.approx(auroc(honest, attack))
-    assert pauroc(*mapped) == pytest.approx(pauroc(honest, attack))
+    low, high = ([math.exp(one) for one in kind] for kind in (honest, attack))
+    assert auroc(low, high) == pytest.approx(auroc(honest, attack))
+    assert pauroc(low, high) == pytest.approx(pauroc(honest, attack))
 
 
 @given(SCORES, SCORES)
