@@ -82,7 +82,7 @@ def paired(
         units: likewise to the denominator.
     """
     counted = [i for i, pair in enumerate(units) if any(pair)]
-    names = {clusters[i]: None for i in counted}
+    names = sorted({clusters[i] for i in counted})  # so that no order of samples matters
     number = {name: k for k, name in enumerate(names)}
     return Paired(
         np.array([number[clusters[i]] for i in counted], dtype=np.intp),
