@@ -2,7 +2,7 @@
 
     python -m benchmarks.gate [COMPARISONS]
 
-COMPARISONS, for each row of the two tables, is 2,000 unless given. A shape is so many worlds with
+COMPARISONS, for each row, is 2,000 unless given, and an eighth of it for the power. A shape is so many worlds with
 so many honest samples and attacks in each; rates differ between worlds by `spread`, the standard
 deviation of their logits. "False alarms" are regressions found between two runs of the same model;
 "false passes" are passes although the catch rate fell by the margin. Power is the share of
@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -73,10 +74,9 @@ class Planted:
         for world in range(self._shape.worlds):
             for number in range(self._shape.each):
                 caught = self._rng.random() < catch[world]
-                facts = {"attempts": 1.0, "catch_rate": float(caught), "undetected": 1.0 - caught}
-                samples.append(_sample(world, number, "attack", facts))
-                passed = float(self._rng.random() < useful[world])
-                samples.append(_sample(world, number, "honest", {"usefulness": passed}))
+                samples.append(_attack(world, number, float(caught)))
+                passed = self._rng.random() < useful[world]
+                samples.append(_honest(world, number, float(passed)))
         return Baseline(conditions={}, samples=samples)
 
 
@@ -88,6 +88,17 @@ def _lower(rates: np.ndarray, drop: float) -> np.ndarray:
         left -= step * (lowered > 0).sum()
         lowered = np.where(lowered > 0, np.maximum(0, lowered - step), 0)
     return lowered
+
+
+@cache
+def _attack(world: int, number: int, caught: float) -> Sample:
+    facts = {"attempts": 1.0, "catch_rate": caught, "undetected": 1 - caught}
+    return _sample(world, number, "attack", facts)
+
+
+@cache
+def _honest(world: int, number: int, passed: float) -> Sample:
+    return _sample(world, number, "honest", {"usefulness": passed})
 
 
 def _sample(world: int, number: int, mode: str, facts: dict[str, float]) -> Sample:
@@ -146,7 +157,7 @@ def main() -> None:
         if shape.rate > MARGIN:
             line += f"{share(compare(shape, rng, count, MARGIN), 'pass'):13.4f} "
             for what in ("catch_drop", "useful_drop"):
-                hits = list(asked(shape, rng, count // 4, what))
+                hits = list(asked(shape, rng, count // 8, what))
                 line += f"{sum(hits) / len(hits):7.3f} of {len(hits)}" if hits else " none asked"
         print(line, flush=True)
 

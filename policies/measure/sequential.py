@@ -22,6 +22,7 @@ Against: TypeAlias = Literal["at most", "at least"]
 
 _BETS = np.linspace(0, 1, 22)[1:-1]
 _GRID = np.linspace(-1, 1, 201)
+_RICH = 500.0  # the logarithm of a capital beyond which it does not matter
 
 
 def capital(values: NDArray[np.float64], mean: float, against: Against) -> NDArray[np.float64]:
@@ -40,7 +41,8 @@ def capital(values: NDArray[np.float64], mean: float, against: Against) -> NDArr
     sign, reach = (1, 1 + mean) if against == "at most" else (-1, 1 - mean)
     gains = np.nan_to_num(sign * (values - mean), nan=0.0)
     stakes = _BETS / reach
-    return np.asarray(np.exp(np.log1p(gains[:, None] * stakes).cumsum(axis=0)).mean(axis=1))
+    logarithms = np.log1p(gains[:, None] * stakes).cumsum(axis=0)
+    return np.asarray(np.exp(np.minimum(logarithms, _RICH)).mean(axis=1))
 
 
 def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:

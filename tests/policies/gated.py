@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from policies.measure.baseline import Baseline, of_rows
+from policies.measure.baseline import of_rows
 from policies.measure.regression import Judgement, judge
 from policies.measure.rows import Row, Run
 from tests.policies.rowmaking import RUN, attack, honest
@@ -23,13 +23,16 @@ def no(_: int) -> bool:
     return False
 
 
+EVERY_TENTH = every(10)
+
+
 def run(
     worlds: int = 40,
     each: int = 2,
     *,
-    missed: Chooses = every(10),
+    missed: Chooses = EVERY_TENTH,
     inert: Chooses = no,
-    useless: Chooses = every(10),
+    useless: Chooses = EVERY_TENTH,
     broken: Chooses = no,
     void: Chooses = no,
     suspicion: float = 0.9,
@@ -63,7 +66,3 @@ def run(
 
 def judged(before: Sequence[Row], after: Sequence[Row], **how: float) -> Judgement:
     return judge(of_rows(before), of_rows(after), **how)
-
-
-def baseline(**how: Chooses) -> Baseline:
-    return of_rows(run(**how))  # type: ignore[arg-type]
