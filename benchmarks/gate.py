@@ -2,12 +2,13 @@
 
     python -m benchmarks.gate [COMPARISONS]
 
-COMPARISONS, for each row, is 2,000 unless given, and an eighth of it for the power. A shape is so many worlds with
-so many honest samples and attacks in each; rates differ between worlds by `spread`, the standard
-deviation of their logits. "False alarms" are regressions found between two runs of the same model;
-"false passes" are passes although the catch rate fell by the margin. Power is the share of
-regressions found when a measure fell by the margin in a comparison of as many samples as the gate
-asked for after a pilot of the shape's size, of those pilots after which it asked for more.
+COMPARISONS, for each row, is 2,000 unless given, and an eighth of it for the power. A shape is so
+many worlds with so many honest samples and attacks in each; rates differ between worlds by
+`spread`, the standard deviation of their logits. "False alarms" are regressions found between two
+runs of the same model; "false passes" are passes although the catch rate fell by the margin.
+Power is the share of regressions found when a measure fell by the margin in a comparison of as
+many samples as the gate asked for after a pilot of the shape's size, of those pilots after which
+it asked for more.
 """
 
 from __future__ import annotations
@@ -42,10 +43,15 @@ class Shape:
     spread: float
 
 
-SHAPES = tuple(
-    Shape(worlds, each, rate, spread)
-    for worlds, each in ((11, 2), (11, 8), (22, 1), (40, 4))
-    for rate, spread in ((0.1, 1.5), (0.5, 0.0), (0.9, 0.0), (0.9, 1.5))
+SHAPES = (
+    Shape(11, 2, 0.1, 1.5),
+    Shape(11, 2, 0.5, 0.0),
+    Shape(11, 2, 0.9, 1.5),
+    Shape(11, 8, 0.9, 0.0),
+    Shape(22, 1, 0.5, 1.5),
+    Shape(22, 1, 0.9, 0.0),
+    Shape(40, 4, 0.1, 0.0),
+    Shape(40, 4, 0.5, 1.5),
 )
 
 

@@ -14,6 +14,7 @@ from sandbox.certify import Certificate, CertifyError, certify_fresh
 from sandbox.images import ImageError
 from tasks.cells import cell_group, evidence_command
 from tasks.folders import settings_group
+from tasks.gating import gate_command
 from tasks.organisms import organisms_group
 from tasks.protocols import attacks_group, monitors_group, protocols_group
 from tasks.reporting import report_command
@@ -35,6 +36,7 @@ main.add_command(settings_group)
 main.add_command(organisms_group)
 main.add_command(attacks_group)
 main.add_command(report_command)
+main.add_command(gate_command)
 
 
 @main.group("images")

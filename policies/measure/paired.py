@@ -226,11 +226,12 @@ def _divide(hits: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np
     return np.divide(hits, units, out=np.full_like(units, np.nan), where=units > 0)
 
 
+@lru_cache(maxsize=2)
 def _all_swaps(clusters: int) -> NDArray[np.float64]:
     numbers = np.arange(2**clusters)[:, None]
     return (numbers >> np.arange(clusters) & 1).astype(float)
 
 
-@lru_cache(maxsize=2)  # a gate tests several measures over the same worlds
+@lru_cache(maxsize=2)
 def _some_swaps(clusters: int, draws: int, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).integers(0, 2, (draws, clusters)).astype(float)
