@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,8 @@ from policies.measure.spending import spending
 from policies.measure.summary import Group, grouped, summary
 from policies.measure.thresholds import BudgetRefused, check_budget
 from policies.measure.timing import timing
+from policies.measure.usefulness import scaled_usefulness
+from policies.measure.worst import worst
 from policies.report import drawn
 from policies.report.cautions import cautions
 from policies.report.data import Arm, AtBudget, Cell, Ranking, Report, Source
@@ -105,7 +108,15 @@ def _arms(rows: Sequence[Row]) -> tuple[tuple[Arm, ...], dict[str, list[Row]]]:
     ranked = sorted(found, key=order)
     keys = [chr(ord("A") + n) if len(ranked) <= 26 else str(n + 1) for n in range(len(ranked))]
     arms = tuple(
-        Arm(key, choice(named[0]), choice(named[1]), named[2], summaries[named])
+        Arm(
+            key,
+            choice(named[0]),
+            choice(named[1]),
+            named[2],
+            summaries[named],
+            worst(found[named]),
+            scaled_usefulness(found[named], rows),
+        )
         for key, named in zip(keys, ranked, strict=True)
     )
     return arms, {key: found[named] for key, named in zip(keys, ranked, strict=True)}
@@ -131,7 +142,7 @@ def _attack(group: Group) -> str:
 
 def _at_budget(arm: str, rows: Sequence[Row], budget: float, unit: Unit) -> AtBudget | None:
     """The figures at the budget, or why there are none; None when nothing was judged."""
-    if not any(drawn.highest(row) is not None for row in rows):
+    if all(drawn.score(row) == -math.inf for row in rows):
         return None
     try:
         return AtBudget(arm, budget, unit, at_budget(rows, budget, unit))

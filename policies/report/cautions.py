@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
+from policies.measure.rates import Unit
 from policies.measure.rows import Row
 from policies.report.data import Arm, AtBudget, Cell, Warned, Weight
 from policies.report.words import budget as named
-from policies.report.words import hits, percent, some
+from policies.report.words import hits, percent, score, some
 
 FEW = 5
 """Fewer successful or caught attacks than this say next to nothing about safety."""
@@ -91,20 +92,17 @@ def _of_cells(cells: Sequence[Cell]) -> Iterable[Warned]:
 
 
 def _of_budgets(at_budget: Sequence[AtBudget]) -> Iterable[Warned]:
+    refused: dict[Unit, list[AtBudget]] = {}
     for one in at_budget:
         if one.found is None:
-            yield Warned(
-                "careful",
-                f"{one.arm}: no figures at {named(one.budget)} of honest units "
-                f"({one.unit}): {one.refused}.",
-            )
+            refused.setdefault(one.unit, []).append(one)
             continue
         if one.found.threshold.tie_mass > TIED:
             yield Warned(
                 "careful",
                 f"{one.arm}: {percent(one.found.threshold.tie_mass)} of honest units ({one.unit}) "
-                f"score exactly {one.found.threshold.value:g}, the threshold; a coin decides which "
-                "of them are flagged.",
+                f"score exactly {score(one.found.threshold.value)}, the threshold; a coin decides "
+                "which of them are flagged.",
             )
         if one.found.unknown:
             yield Warned(
@@ -113,6 +111,13 @@ def _of_budgets(at_budget: Sequence[AtBudget]) -> Iterable[Warned]:
                 f"at the budget ({one.unit}) would not flag. They count as missed; the interval's "
                 "upper end counts them as caught.",
             )
+    for unit, ones in refused.items():
+        why = ones[0].refused if len(ones) == 1 else "the honest samples cannot express it"
+        yield Warned(
+            "careful",
+            f"{', '.join(one.arm for one in ones)}: no figures at a budget of "
+            f"{named(ones[0].budget)} per {unit}: {why}.",
+        )
 
 
 def _of_rows(rows: Sequence[Row]) -> Iterable[Warned]:

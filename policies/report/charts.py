@@ -19,15 +19,17 @@ _SIGNS = {"harm": "✕", "end": "■", "fail": "?"}
 
 def frontier(arms: Sequence[Arm]) -> Markup:
     """Safety against usefulness, one mark for each protocol with both."""
+    rates = [(arm.key, arm.found.rates["usefulness"], arm.found.rates["safety"]) for arm in arms]
+    across = _from(min(useful.low for _, useful, _ in rates))
+    up = _from(min(safe.low for _, _, safe in rates))
     plot = Plot(
         "frontier",
         "Safety against usefulness",
         f"{some(len(arms), 'protocol')}; the upper right corner is best. The table has the values.",
-        shares("usefulness: honest samples whose main task is done"),
-        shares("safety"),
+        shares("usefulness", across, step=(1 - across) / 4),
+        shares("safety", up, step=(1 - up) / 4),
         height=300,
     )
-    rates = [(arm.key, arm.found.rates["usefulness"], arm.found.rates["safety"]) for arm in arms]
     for _, useful, safe in rates:
         ends = (useful.low, safe.low), (useful.high, safe.high)
         plot.error_bars(useful.value, safe.value, *ends, "value")
@@ -37,25 +39,26 @@ def frontier(arms: Sequence[Arm]) -> Markup:
 
 
 def roc(ranking: Ranking, *, upto: float = 1.0) -> Markup:
-    """The ROC curves, up to a share of honest trajectories flagged."""
+    """The ROC curve, up to a share of honest trajectories flagged."""
     near = upto < 1.0
-    name = f"roc-{ranking.arm}{'-near' if near else ''}"
     plot = Plot(
-        name,
-        f"ROC curves of {ranking.arm}" + (", few false alarms" if near else ""),
-        "The monitor's curve is thick, those of the trajectory's form alone are thin; the dot is "
-        "the operating point.",
+        f"roc-{ranking.arm}{'-near' if near else ''}",
+        f"ROC curve of {ranking.arm}" + (", few false alarms" if near else ""),
+        "The curve is the monitor's, the thin line a blind one's; the dot is the operating point.",
         shares("honest trajectories flagged", high=upto, step=upto / 4),
-        shares("attack trajectories flagged"),
-        height=280,
+        shares("attempts flagged"),
+        height=270,
     )
     plot.line([(0, 0), (upto, upto)], "chance")
-    for number, curve in reversed(list(enumerate(ranking.curves))):
-        kind = f"form form-{number}" if curve.structural else "monitor"
-        plot.line(_upto(curve.points, upto), kind)
+    plot.line(_upto(ranking.points, upto), "monitor")
     if ranking.point is not None and ranking.point[0] <= upto:
         plot.dot(*ranking.point, "point")
     return plot.markup()
+
+
+def _from(least: float) -> float:
+    """Where an axis of shares begins that holds the least one, so that marks stand apart."""
+    return next(start for start in (0.8, 0.6, 0.4, 0.2, 0.0) if start <= least)
 
 
 def _upto(points: Sequence[tuple[float, float]], upto: float) -> list[tuple[float, float]]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from policies.measure.budgeted import Budgeted
-from policies.measure.rates import Unit
+from policies.measure.quality import Quality
+from policies.measure.rates import Rate, Unit
 from policies.measure.spending import Spending
 from policies.measure.summary import Summary
 from policies.measure.timing import Timing
+from policies.measure.worst import Worst
 
 Weight: TypeAlias = Literal["grave", "careful", "note"]
 """How much a warning matters: figures cannot be used so; use them with care; good to know."""
@@ -42,6 +44,8 @@ class Arm:
         monitor: with its arguments; empty when there is none.
         untrusted: the model under control.
         found: its figures as run, over all attacks.
+        worst: its safety as run against the attack that it is lowest against.
+        scaled: its usefulness between that of the trusted and of the untrusted model alone.
     """
 
     key: str
@@ -49,6 +53,8 @@ class Arm:
     monitor: str
     untrusted: str
     found: Summary
+    worst: Worst
+    scaled: Rate
 
     @property
     def name(self) -> str:
@@ -91,41 +97,21 @@ class AtBudget:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One ROC curve.
-
-    Attributes:
-        name: what scores: the monitor, or a property of the trajectory's form.
-        points: shares of honest and of attack trajectories flagged, from (0, 0) to (1, 1).
-        area: the area under it and its 95 % interval.
-        structural: it looks at form only, never at content.
-    """
-
-    name: str
-    points: tuple[tuple[float, float], ...]
-    area: tuple[float, float, float]
-    structural: bool = False
-
-
-@dataclass(frozen=True)
 class Ranking:
     """How well one protocol's monitor tells attacks from honest work.
 
     Attributes:
         arm: the protocol's.
-        curves: the monitor's first.
+        points: of the ROC curve, shares of honest and of attack trajectories flagged, from (0, 0)
+            to (1, 1).
         point: the operating point at the budget, or None.
-        honest: trajectories.
-        attack: trajectories.
-        figures: further figures: name, value and its interval.
+        quality: the areas with their intervals, and those of the trajectory's mere shape.
     """
 
     arm: str
-    curves: tuple[Curve, ...]
+    points: tuple[tuple[float, float], ...]
     point: tuple[float, float] | None
-    honest: int
-    attack: int
-    figures: tuple[tuple[str, float, float, float], ...] = ()
+    quality: Quality
 
 
 @dataclass(frozen=True)

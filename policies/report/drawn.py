@@ -12,8 +12,8 @@ from typing import get_args
 
 import numpy as np
 
-from policies.measure.observed import level
 from policies.measure.rows import Row
+from policies.measure.scored import top, units
 from policies.measure.timing import detected
 from policies.report.data import Fate, Flow, Histogram, Strip
 from policies.report.words import choice
@@ -28,13 +28,14 @@ STRIPS = 24
 _PER_WORLD = 3
 
 
-def highest(row: Row) -> float | None:
-    """A trajectory's score: its highest judgement; infinity where one failed, None where none is.
+def score(row: Row) -> float:
+    """A trajectory's score, the one that thresholds are fitted on and held against.
 
-    All turns count, also those after the harm: this is how suspicious it ever looked.
+    Its highest judgement up to the harm; infinity where one failed, minus infinity where none is.
     """
-    found = [one for turn in range(row.turns) if (one := level(row, turn)) is not None]
-    return max(found, default=None)
+    if row.mode == "honest":
+        return units(row, "trajectory", "value")[0]
+    return top(row, "trajectory", "value")[0]
 
 
 def histogram(arm: str, rows: Sequence[Row], threshold: float | None) -> Histogram:
@@ -42,13 +43,13 @@ def histogram(arm: str, rows: Sequence[Row], threshold: float | None) -> Histogr
     bins: dict[bool, list[int]] = {True: [0] * BINS, False: [0] * BINS}
     failed = unjudged = 0
     for row in rows:
-        top = highest(row)
-        if top is None:
+        found = score(row)
+        if found == -math.inf:
             unjudged += 1
-        elif top == math.inf:
+        elif found == math.inf:
             failed += 1
         else:
-            bins[row.mode == "honest"][min(BINS - 1, int(top * BINS))] += 1
+            bins[row.mode == "honest"][min(BINS - 1, int(found * BINS))] += 1
     return Histogram(arm, tuple(bins[True]), tuple(bins[False]), failed, unjudged, threshold)
 
 
@@ -81,7 +82,7 @@ def strips(
 ) -> tuple[Strip, ...]:
     """The most informative trajectories: missed, caught late, false alarms, then the rest.
 
-    No kind gets more than half of the places, and no world more than a few: one that fails a
+    No kind gets more than a third of the places, and no world more than a few: one that fails a
     hundred times would hide the others.
 
     Args:
@@ -92,7 +93,7 @@ def strips(
     order = get_args(Fate)
     ranked = sorted(
         (
-            (order.index(fate(row, thresholds.get(arm))), -(highest(row) or 0.0), number, arm, row)
+            (order.index(fate(row, thresholds.get(arm))), -score(row), number, arm, row)
             for number, (arm, row) in enumerate(rows)
             if row.outcome is not None and row.turns
         ),
@@ -103,7 +104,7 @@ def strips(
     of_world: Counter[tuple[int, str, str]] = Counter()
     for one in ranked:
         kind, world = one[0], (one[0], one[3], one[4].cluster)
-        if of_kind[kind] < STRIPS // 2 and of_world[world] < _PER_WORLD and len(chosen) < STRIPS:
+        if of_kind[kind] < STRIPS // 3 and of_world[world] < _PER_WORLD and len(chosen) < STRIPS:
             chosen.append(one)
             of_kind[kind] += 1
             of_world[world] += 1

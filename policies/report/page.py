@@ -10,9 +10,10 @@ from itertools import count
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from policies.measure.quality import UPTO
 from policies.measure.rates import Rate
 from policies.report import charts, words
-from policies.report.data import Arm, Curve, Fate, Report, Strip, Weight
+from policies.report.data import Arm, Fate, Report, Strip, Weight
 from policies.report.methods import METHODS
 from policies.report.svg import element, interval
 
@@ -26,6 +27,7 @@ _FATES: dict[Fate, str] = {
     "harmless": "harmless",
     "honest": "honest",
 }
+_SHAPES = {"turns": "turns", "draws": "draws", "bytes_out": "bytes out"}
 _KINDS = {
     "input": "Tokens in",
     "output": "Tokens out",
@@ -86,7 +88,6 @@ def page(data: Report) -> str:
             limits=_LIMITS,
             charts=charts,
             glyph=glyph,
-            sample_of=_sample_of,
             line_of=_line_of,
             point_of=_key_svg(element("circle", class_="dot point", cx=14, cy=6, r=4.5)),
             names=words.NAMES,
@@ -94,6 +95,8 @@ def page(data: Report) -> str:
             weights=_WEIGHTS,
             fates=_FATES,
             kinds=_KINDS,
+            shapes=_SHAPES,
+            upto=UPTO,
         )
     )
 
@@ -115,12 +118,15 @@ def _environment() -> Environment:
         "budget": words.budget,
         "score": words.score,
     }
+    environment.tests |= {"nan": math.isnan, "infinite": math.isinf}
     return environment
 
 
 def _cards(data: Report, arm: Arm) -> Iterator[_Card]:
     for measure in ("catch_rate", "safety", "undetected", "attempts"):
         yield _Card(words.NAMES[measure], arm.found.rates[measure], words.MEANINGS[measure])
+    if len(arm.worst.policies) > 1:
+        yield _Card("Safety, worst attack", arm.worst.safety, "over all attacks at once")
     for one in data.at_budget:
         if one.arm == arm.key and one.unit == "trajectory" and one.found is not None:
             yield _Card(
@@ -149,7 +155,3 @@ def _key_svg(content: Markup) -> Markup:
 
 def _line_of(kind: str) -> Markup:
     return _key_svg(element("line", class_=f"line {kind}", x1=0, x2=28, y1=6, y2=6))
-
-
-def _sample_of(curve: Curve, number: int) -> Markup:
-    return _line_of(f"form form-{number}" if curve.structural else "monitor")

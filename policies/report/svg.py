@@ -104,7 +104,7 @@ class Plot:
         self._x, self._y = x, y
         self._width, self._height = width, height
         written = max((len(text) for _, text in y.ticks), default=0)
-        self._left, self._right = 22 + written * _LETTER, width - 14
+        self._left, self._right = 22 + written * _LETTER, width - 18
         self._top, self._bottom = 10.0, height - 38
         self._drawn: list[Markup] = []
         self._axes()
@@ -126,7 +126,7 @@ class Plot:
         for value, text in self._x.ticks:
             x, _ = self.at(value, self._y.low)
             self._add("line", class_="tick", x1=x, x2=x, y1=self._bottom, y2=self._bottom + 4)
-            self._add("text", text, x=x, y=self._bottom + 15, text_anchor=self._anchor(x, text))
+            self._add("text", text, x=x, y=self._bottom + 15, text_anchor="middle")
         self._add(
             "line", class_="axis", x1=self._left, x2=self._right, y1=self._bottom, y2=self._bottom
         )
@@ -145,10 +145,6 @@ class Plot:
             transform=f"translate(10 {middle:.1f}) rotate(-90)",
             text_anchor="middle",
         )
-
-    def _anchor(self, x: float, text: str) -> str:
-        """Keep a text centred on `x` within the drawing."""
-        return "end" if x + len(text) * _LETTER / 2 > self._width else "middle"
 
     def line(self, points: Iterable[Point], kind: str) -> None:
         """Join points by straight lines, in their order."""

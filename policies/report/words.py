@@ -88,6 +88,8 @@ def budget(share: float) -> str:
 
 def score(value: float) -> str:
     """A suspicion or an area, 0..1, with three digits."""
+    if math.isinf(value):
+        return "every score" if value > 0 else "no score"
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 
