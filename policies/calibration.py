@@ -8,6 +8,7 @@ it is refused with anything else.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -22,6 +23,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from policies.measure.rows import Run
+from policies.promptfiles import prompt_names
 from policies.registry import Fraction, Resolved, beside
 from policies.specfile import SpecError, read_yaml
 
@@ -103,7 +106,8 @@ class Calibration(Instrument):
         distinct: different scores among them.
         ties: the share of them that sit exactly at the threshold.
         false_alarms: what it comes to on the same honest samples.
-        logs: where they are from.
+        untrusted: the models whose honest work was scored.
+        logs: where it was logged.
     """
 
     title: str = ""
@@ -115,6 +119,7 @@ class Calibration(Instrument):
     distinct: Annotated[int, Field(ge=1)]
     ties: Fraction
     false_alarms: FalseAlarms
+    untrusted: tuple[str, ...] = ()
     logs: tuple[CalibratedLog, ...] = ()
 
 
@@ -212,3 +217,13 @@ def _within(value: Any) -> Iterator[Calibrated]:
     if isinstance(value, list | tuple):
         for one in value:
             yield from _within(one)
+
+
+def instrument_of(run: Run) -> Instrument | None:
+    """What gave the scores of a logged run; None when no monitor was asked."""
+    if run.monitor is None:
+        return None
+    whole = run.monitor.startswith("{")
+    spec = json.loads(run.monitor) if whole else {"name": run.monitor}
+    prompts = {name: run.prompts[name] for name in prompt_names(spec) if name in run.prompts}
+    return Instrument(monitor=spec, model=run.monitor_model, prompts=prompts)

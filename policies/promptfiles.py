@@ -67,18 +67,18 @@ def prompt_hashes(resolved: Resolved[Any], *folders: PromptFiles) -> dict[str, s
     """
     return {
         name: next((one for one in folders if name in one.names()), folders[0]).sha256(name)
-        for name in sorted(set(_prompts(resolved.arguments)))
+        for name in sorted(set(prompt_names(resolved.arguments)))
     }
 
 
-def _prompts(value: Any) -> Iterator[str]:
-    """The values of all arguments called `prompt` or `..._prompt`, however deep."""
+def prompt_names(value: Any) -> Iterator[str]:
+    """The prompts in a spec: values of arguments called `prompt` or `..._prompt`, however deep."""
     if isinstance(value, Mapping):
         for key, one in value.items():
             if isinstance(one, str) and (key == "prompt" or key.endswith("_prompt")):
                 yield one
             else:
-                yield from _prompts(one)
+                yield from prompt_names(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _prompts(one)
+            yield from prompt_names(one)

@@ -12,6 +12,7 @@ from sandbox import cell, images
 from sandbox.certificate.report import table
 from sandbox.certify import Certificate, CertifyError, certify_fresh
 from sandbox.images import ImageError
+from tasks.calibrating import calibrate_command
 from tasks.cells import cell_group, evidence_command
 from tasks.folders import settings_group
 from tasks.gating import gate_command
@@ -37,6 +38,7 @@ main.add_command(organisms_group)
 main.add_command(attacks_group)
 main.add_command(report_command)
 main.add_command(gate_command)
+main.add_command(calibrate_command)
 
 
 @main.group("images")

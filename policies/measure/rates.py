@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, TypeAlias
@@ -163,3 +163,18 @@ def clustered(
     variance = apart * groups / max(1, groups - 1)
     low, high = effective(share, share, variance, total, groups - 1, level)
     return Rate(share, low, high, round(total), unit, budget)
+
+
+def by_cluster(counts: Iterable[tuple[str, float, float]], unit: Unit = "trajectory") -> Rate:
+    """The same from samples, in any order.
+
+    Args:
+        counts: of each sample its cluster, its hits and its units.
+        unit: see `Rate`.
+    """
+    sums: dict[str, tuple[float, float]] = {}
+    for cluster, hits, n in counts:
+        before = sums.get(cluster, (0.0, 0.0))
+        sums[cluster] = before[0] + hits, before[1] + n
+    found = sums.values()
+    return clustered([hits for hits, _ in found], [n for _, n in found], unit=unit)
