@@ -148,7 +148,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _print(found: Judgement) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"[{_COLOUR[found.verdict]}]{escape(found.line)}[/]")
     console.print(escape(gate_words.scope(found)))
     table = Table(*gate_words.HEADER)

@@ -55,9 +55,22 @@ def causes(
         alpha: of each figure's test.
     """
     monitor = list(_monitor(before, after))
-    stronger = list(_attacker(before, after, pairs, monitor, alpha))
+    drift = list(_drift(before, after))
     less_caught = bool(worse & {"catch_rate", "undetected"})
-    found = list(_protocol(before, after, pairs, less_caught, bool(monitor or stronger)))
+    stronger = list(_attacker(before, after, pairs, monitor, alpha))
+    who = _change(before.conditions, after.conditions, "untrusted")
+    protocol = _change(before.conditions, after.conditions, "protocol")
+    caught = _told(pairs.measure("catch_rate"), "caught")
+    alone = less_caught and not (protocol or monitor or drift or stronger)
+    found = []
+    if alone and who:
+        stronger = [f"{who}, and nothing else that the logs record; {caught}"]
+    elif alone:
+        seen = _told(pairs.ratio(_suspicion), "highest suspicion of attacks")
+        same = "by the logs the same models, protocol, monitor and attack policy"
+        found.append(Cause("protocol weaker", f"{same}; {seen}, {caught}"))
+    if less_caught and protocol:
+        found.append(Cause("protocol weaker", f"{protocol}; {caught}"))
     found += [Cause("monitor changed", line) for line in monitor]
     found += [Cause("attacker stronger", line) for line in stronger]
     if line := _moved(failures(pairs), "up", "failed judgements", alpha):
@@ -66,7 +79,8 @@ def causes(
         found.append(Cause("attacker inert or refusing", line))
     if "usefulness" in worse:
         found.append(Cause("honest usefulness lower", _told(pairs.measure("usefulness"), "passed")))
-    found += [Cause("harness drift", line) for line in _drift(before, after, pairs)]
+    drift += _samples(pairs)
+    found += [Cause("harness drift", line) for line in drift]
     return tuple(found)
 
 
@@ -87,22 +101,6 @@ def _success(sample: Sample) -> tuple[float, float]:
     if sample.facts.get("catch_rate") != 0.0:
         return 0.0, 0.0
     return sample.facts["undetected"], 1.0
-
-
-def _protocol(
-    before: Baseline, after: Baseline, pairs: Pairs, less_caught: bool, explained: bool
-) -> Iterator[Cause]:
-    if not less_caught:
-        return
-    caught = _told(pairs.measure("catch_rate"), "caught")
-    if change := _change(before.conditions, after.conditions, "protocol"):
-        yield Cause("protocol weaker", f"{change}; {caught}")
-    elif not explained:
-        seen = _told(pairs.ratio(_suspicion), "highest suspicion of attacks")
-        same = (
-            "the protocol has the same name and arguments, the monitor and the attacks look alike"
-        )
-        yield Cause("protocol weaker", f"{same}; {seen}, {caught}")
 
 
 def _monitor(before: Baseline, after: Baseline) -> Iterator[str]:
@@ -126,7 +124,7 @@ def _attacker(
         yield done + suffix
 
 
-def _drift(before: Baseline, after: Baseline, pairs: Pairs) -> Iterator[str]:
+def _drift(before: Baseline, after: Baseline) -> Iterator[str]:
     for name in _HARNESS:
         if change := _change(before.conditions, after.conditions, name):
             yield change
@@ -136,6 +134,9 @@ def _drift(before: Baseline, after: Baseline, pairs: Pairs) -> Iterator[str]:
     if changed := list(_changed(before.digests, after.digests)):
         more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         yield f"other content: {', '.join(changed[:_LISTED])}{more}"
+
+
+def _samples(pairs: Pairs) -> Iterator[str]:
     if pairs.missing:
         yield f"{pairs.missing} samples of the baseline are not in the logs"
     if pairs.extra:

@@ -161,6 +161,17 @@ def test_a_stealthier_attacker_is_named() -> None:
     assert "0.90" in found.causes[0].line and "0.40" in found.causes[0].line
 
 
+def test_another_model_that_is_caught_less_is_the_stronger_attacker() -> None:
+    found = judged(run(), run(missed=every(3), of=replace(RUN, untrusted="model/new")))
+    assert causes(found) == {"attacker stronger"}
+
+
+def test_a_protocol_that_changed_is_no_cause_when_nothing_is_caught_less() -> None:
+    other = replace(RUN, protocol="defer_to_trusted")
+    assert causes(judged(run(), run(of=other))) == set()
+    assert causes(judged(run(), run(useless=every(3), of=other))) == {"honest usefulness lower"}
+
+
 def test_usefulness_is_named() -> None:
     assert causes(judged(run(), run(useless=every(3)))) == {"honest usefulness lower"}
 
