@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from inspect_ai.model import Model
 
 from policies.calibration import Instrument, calibrated
@@ -99,6 +100,20 @@ def _model(role: str) -> Model | None:
     if role == "trusted":
         return trusted_model(untrusted_model())
     return untrusted_model() if role == "untrusted" else bound_role(role)
+
+
+def typed_protocol(text: str) -> Resolved[ControlProtocol]:
+    """A protocol as it is typed for a command: NAME, FILE.yaml or `{name: NAME, argument: value}`.
+
+    Raises:
+        ClickException: it is none; one line.
+    """
+    try:
+        spec = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise usage_error(f"{text!r} is neither a name nor a YAML mapping") from error
+    with usage_errors():
+        return protocols.resolve(as_spec(spec))
 
 
 def as_spec(given: str | dict[str, Any]) -> str | Mapping[str, Any]:
