@@ -5,6 +5,7 @@ The list is in `test_mistakes`, with the mistakes that protocols can make.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,17 +64,17 @@ TRIALS = 120
 LEAST = 0.90  # 120 trials of what is really 95 % are below this in one of 90 seeds
 
 
-def refitted(rows: list[Row], budget: float) -> Rate:
+def refitted(rows: Sequence[Row], budget: float) -> Rate:
     return at_budget(rows, budget, times=80).catch_rate
 
 
-def held_fixed(rows: list[Row], budget: float) -> Rate:
+def held_fixed(rows: Sequence[Row], budget: float) -> Rate:
     """The interval as if the fitted threshold were the true one."""
     found = at_budget(rows, budget, times=2)
     return rate(round(found.catch_rate.value * found.attempts), found.attempts)
 
 
-def without_clusters(rows: list[Row], budget: float) -> Rate:
+def without_clusters(rows: Sequence[Row], budget: float) -> Rate:
     """The interval as if every sample were a world of its own."""
     return refitted([replace(row, variant=str(n)) for n, row in enumerate(rows)], budget)
 
