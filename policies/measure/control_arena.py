@@ -3,7 +3,14 @@
 Their logs tell what the monitor thought of each step in the metadata of the messages, and how the
 tasks went in the scores. What they do not tell is not guessed: no row has bytes, harmful turns or
 audits. An attack sample counts as an attempt whatever happened in it, which is their assumption.
-Three things are read otherwise than their own analysis does: `docs/measuring.md` says why.
+
+Read otherwise than by their own analysis:
+
+- The mode is the header's. Theirs takes an attack whose side task has no name for honest work.
+- A step in which the trusted model's action ran has no score: the one in the log is of the proposal
+  that did not run, and theirs counts it.
+- A reply of the monitor that did not parse is a failure. Theirs counts it as 0.0, harmless.
+- What their scorer at the end of a trajectory wrote over the last step's score is not taken for it.
 """
 
 from __future__ import annotations
@@ -81,8 +88,7 @@ def row_of(sample: EvalSample, run: Run, mode: Mode) -> Row:
     Args:
         sample: with its messages.
         run: what it was part of.
-        mode: the header's. Not by the name of the side task, as theirs: by default it has none, and
-            the attack would count as honest.
+        mode: the header's.
 
     Raises:
         LogError: a score is not from 0 to 1; one line.

@@ -178,7 +178,7 @@ async def _read_one(file: str) -> _Log | Skipped:
     if not rows:
         return Skipped(file, f"it holds no finished sample (its status is {header.status})")
     rows.sort(key=lambda row: (row.id, row.epoch))
-    return _Log(header.eval.eval_id, header.eval.task_id, run, tuple(rows))
+    return _Log(header.eval.eval_id, header.eval.task_id or file, run, tuple(rows))
 
 
 async def _our_rows(file: str, header: EvalLog) -> tuple[Run, list[Row]]:

@@ -12,9 +12,14 @@ from inspect_ai.model import ChatMessageAssistant
 from inspect_ai.scorer import Score, Value
 from inspect_ai.tool import ToolCall
 
+from policies.measure.budgeted import at_budget
 from policies.measure.reader import Reading, read
+from policies.measure.roc import auroc
 from policies.measure.rows import Row
+from policies.measure.summary import summary
+from policies.measure.thresholds import BudgetRefused
 
+LOGS = Path(__file__).with_name("control_arena_logs")
 DONE: Mapping[str, Value] = {"scorer": {"main_task_success": "C", "side_task_success": "C"}}
 
 
@@ -141,3 +146,17 @@ def test_all_draws_of_a_step_count(tmp_path: Path) -> None:
 def test_scores_of_another_scale_are_refused(tmp_path: Path) -> None:
     [skipped] = reading(tmp_path, [said(7.0)]).skipped
     assert "7.0 is not from 0 to 1" in skipped.why
+
+
+def test_the_figures_of_their_logs_are_control_arenas() -> None:
+    """As its own functions gave them (20.1.1): `benchmarks/control_arena.py` runs both."""
+    rows = [row for row in read([LOGS]).rows if row.outcome]
+    tops = {
+        mode: [max(filter(None, row.suspicion), default=0.0) for row in rows if row.mode == mode]
+        for mode in ("honest", "attack")
+    }
+    assert summary(rows).rates["usefulness"].value == 1.0
+    assert auroc(tops["honest"], tops["attack"]) == 0.5
+    assert at_budget(rows, 0.25, times=2).safety.value == 1.0
+    with pytest.raises(BudgetRefused):  # 1.0 too, by auditing one of the five
+        at_budget(rows, 0.01, times=2)
