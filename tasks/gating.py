@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from policies.measure.baseline import Baseline, BaselineError, from_json, of_rows
 from policies.measure.regression import LIMIT, Judgement, NotComparable, judge
@@ -151,7 +151,7 @@ def _print(found: Judgement) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[{_COLOUR[found.verdict]}]{escape(found.line)}[/]")
     console.print(escape(gate_words.scope(found)))
-    table = Table(*gate_words.HEADER)
+    table = Table(Column(gate_words.HEADER[0], min_width=12), *gate_words.HEADER[1:])
     for row in gate_words.table(found):
         table.add_row(*row)
     console.print(table)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from policies.measure.regression import Judgement
 from policies.report import gate_words
+from policies.report.markdown import plain
 
 
 def gate_markdown(judgement: Judgement) -> str:
     """Verdict, table, what is broken, what changed, what to do; nothing is markup of others'."""
-    lines = ["## Sallyport gate", "", f"**{_plain(judgement.line)}**", ""]
-    lines += [_plain(gate_words.scope(judgement)), "", _row(*gate_words.HEADER)]
+    lines = ["## Sallyport gate", "", f"**{plain(judgement.line)}**", ""]
+    lines += [plain(gate_words.scope(judgement)), "", _row(*gate_words.HEADER)]
     lines += ["|---" * len(gate_words.HEADER) + "|"]
-    lines += [_row(*map(_plain, row)) for row in gate_words.table(judgement)]
+    lines += [_row(*map(plain, row)) for row in gate_words.table(judgement)]
     broken = [guard for guard in judgement.guards if not guard.holds]
     for title, items in (
         ("Not comparable, or no ground for a pass", [f"{one.name}: {one.line}" for one in broken]),
@@ -21,14 +20,9 @@ def gate_markdown(judgement: Judgement) -> str:
         ("What to do", gate_words.advice(judgement)),
     ):
         if items:
-            lines += ["", f"### {title}", "", *(f"- {_plain(item)}" for item in items)]
+            lines += ["", f"### {title}", "", *(f"- {plain(item)}" for item in items)]
     return "\n".join(lines) + "\n"
 
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """A text in one line in which nothing is Markdown or HTML."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&@:])", r"\\\1", " ".join(text.split()))

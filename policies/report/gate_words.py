@@ -12,8 +12,8 @@ HEADER = ("measure", "baseline", "new", "difference (95 %)", "p", "finding")
 _DO = {
     "missing samples": "run the same settings, variants, modes, attack, salience and epochs as the "
     "baseline",
-    "attempts": "see why the attacker does not attack before believing that it was caught: read "
-    "refusals in `inspect view`, try another attack policy",
+    "inert attacker": "see why the attacker does not attack before believing that it is caught: "
+    "read refusals in `inspect view`, try another attack policy",
     "monitor failures": "repair the monitor: its failures count as suspicion",
     "settings": "run the model that the baseline was made with on the new settings, and write a "
     "new baseline with --update",
@@ -55,14 +55,14 @@ def advice(judgement: Judgement) -> list[str]:
         return []
     if judgement.more is not None:
         return [
-            f"run {judgement.more} more samples on both sides, as new worlds (-T variants=), and "
-            "write a new baseline with --update from the side that had one",
+            f"run {judgement.more} more samples of both, as new worlds (-T variants=); what the "
+            "baseline ran with makes the new baseline (--update)",
             "the number is chosen once: to look again and again, use --sequential",
         ]
     broken = [guard.name for guard in judgement.guards if not guard.holds]
     lines = [_DO.get(name, _UNSCORED) for name in broken]
     for one in judgement.measures:
-        if one.finding == "open" and not all(one.units) and one.name != "attempts":
+        if one.finding == "open" and not all(one.units) and "inert attacker" not in broken:
             lines.append(f"give logs in which {one.name} is defined (-T modes=honest,attack)")
     return list(dict.fromkeys(lines))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from policies.measure.pairing import TESTED
 from policies.measure.regression import Judgement, Measured
 from policies.report import gate_words
 
@@ -13,7 +12,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit(judgement: Judgement) -> str:
-    """One test case per tested measure and per guard.
+    """One test case per measure that must hold and per guard.
 
     A measure that got worse and a guard that does not hold are failures; a measure of which nothing
     can be told is skipped. The verdict, the causes and what to do are the suite's output.
@@ -21,7 +20,7 @@ def junit(judgement: Judgement) -> str:
     suites = ET.Element("testsuites")
     suite = ET.SubElement(suites, "testsuite", name="sallyport gate")
     for one in judgement.measures:
-        if one.name in TESTED:
+        if one.finding != "not tested":
             case = ET.SubElement(suite, "testcase", classname="gate.measures", name=one.name)
             _tell(case, one)
     for guard in judgement.guards:
@@ -42,9 +41,13 @@ def junit(judgement: Judgement) -> str:
 
 
 def _tell(case: ET.Element, one: Measured) -> None:
-    change = f"{one.before:.3f} -> {one.after:.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    change = "nothing is counted"
+    if all(one.units):
+        change = f"{one.before:.3f} -> {one.after:.3f} ({one.low:+.3f} to {one.high:+.3f})"
     if one.finding == "worse":
         _result(case, "failure", f"{change}, p = {one.p:.2g}")
+    elif one.finding == "fell":
+        _result(case, "skipped", f"cannot tell: {change}: see the guard")
     elif one.finding == "open":
         more = "" if one.more is None else f", {one.more} more samples would tell"
         _result(case, "skipped", f"cannot tell: {change}{more}")

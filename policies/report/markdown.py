@@ -18,9 +18,9 @@ def markdown(data: Report) -> str:
     Args:
         data: the same as the page's.
     """
-    lines = [f"## {_plain(data.title)}", ""]
-    lines += [f"**{_plain(data.verdict[0])}**", *map(_plain, data.verdict[1:]), ""]
-    lines += [f"- **{one.weight}**: {_plain(one.text)}" for one in data.warnings[:_ROWS]]
+    lines = [f"## {plain(data.title)}", ""]
+    lines += [f"**{plain(data.verdict[0])}**", *map(plain, data.verdict[1:]), ""]
+    lines += [f"- **{one.weight}**: {plain(one.text)}" for one in data.warnings[:_ROWS]]
     if len(data.warnings) > _ROWS:
         lines.append(f"- and {words.some(len(data.warnings) - _ROWS, 'more warning')}")
     names = [words.NAMES[measure] for measure in _MEASURES]
@@ -28,14 +28,14 @@ def markdown(data: Report) -> str:
     shown = data.cells[:_ROWS]
     for cell in shown:
         rates = (_rate(cell.found.rates[measure]) for measure in _MEASURES)
-        lines.append(_row(cell.arm, _plain(cell.attack), *rates))
+        lines.append(_row(cell.arm, plain(cell.attack), *rates))
     if len(data.cells) > _ROWS:
         lines.append(f"\n{words.some(len(data.cells) - _ROWS, 'more row')} in the report.")
-    lines += ["", *(f"- {arm.key}: {_plain(arm.name)}" for arm in data.arms[:_ROWS])]
+    lines += ["", *(f"- {arm.key}: {plain(arm.name)}" for arm in data.arms[:_ROWS])]
     for one in data.at_budget[:_ROWS]:
         unit = f"{words.budget(one.budget)} of honest units ({one.unit})"
         told = one.refused if one.found is None else f"caught {_rate(one.found.catch_rate)}"
-        lines.append(f"- {one.arm} at {unit}: {_plain(str(told))}")
+        lines.append(f"- {one.arm} at {unit}: {plain(str(told))}")
     return "\n".join(lines) + "\n"
 
 
@@ -49,6 +49,6 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text in one line in which nothing is Markdown or HTML."""
     return re.sub(r"([\\`*_{}\[\]<>#|~!&@:])", r"\\\1", " ".join(text.split()))

@@ -78,7 +78,7 @@ def test_an_attacker_that_does_not_attack_is_no_safe_monitor(inert: Callable[[in
     assert found.measured("undetected").after == 0
     assert found.verdict == "cannot tell"
     assert found.more is None  # more of the same would not tell
-    assert not guard(found, "attempts")
+    assert not guard(found, "inert attacker")
     assert "attacker inert or refusing" in causes(found)
 
 

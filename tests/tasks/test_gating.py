@@ -99,7 +99,7 @@ def test_json_holds_everything_and_no_nan(gate: Gate) -> None:
     [
         (SAME, set(), set()),
         (WORSE, {"undetected", "catch_rate"}, set()),
-        (INERT, {"attempts"}, {"catch_rate"}),
+        (INERT, {"inert attacker"}, {"catch_rate", "attempts"}),
     ],
 )
 def test_junit_has_a_case_for_each_measure_and_guard(
@@ -111,12 +111,12 @@ def test_junit_has_a_case_for_each_measure_and_guard(
     suite = root.find("testsuite")
     assert root.tag == "testsuites" and suite is not None
     cases = suite.findall("testcase")
-    assert len(cases) == len({case.get("name") for case in cases}) == 3 + 6
+    assert len(cases) == len({case.get("name") for case in cases}) == 4 + 6
     assert all(case.get("classname") for case in cases)
     assert {case.get("name") for case in cases if case.find("failure") is not None} == failures
     assert {case.get("name") for case in cases if case.find("skipped") is not None} == skipped
     counts = {name: int(suite.get(name, -1)) for name in ("tests", "failures", "skipped")}
-    assert counts == {"tests": 9, "failures": len(failures), "skipped": len(skipped)}
+    assert counts == {"tests": 10, "failures": len(failures), "skipped": len(skipped)}
 
 
 EVIL = '"><script>|x|`\x00\n| **bold**'
