@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from policies.measure.rows import Row
+from policies.measure.rows import Row, Run
 from policies.measure.thresholds import check_budget
 from policies.report.build import build
 from policies.report.markdown import markdown
@@ -64,7 +64,7 @@ def report_command(
     """
     console = Console(stderr=True)
     reading = read_logs(logs)
-    rows = [_placed(row) for row in reading.rows]
+    rows = _placed(reading.rows)
     with console.status("measuring"):
         data = build(
             rows,
@@ -84,11 +84,14 @@ def report_command(
         click.echo(f"{output}")
 
 
-def _placed(row: Row) -> Row:
-    """The row with its log's absolute path, which links need."""
-    return dataclasses.replace(
-        row, run=dataclasses.replace(row.run, log=str(Path(row.run.log).absolute()))
-    )
+def _placed(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their logs' absolute paths, which links need."""
+    runs: dict[str, Run] = {}
+    for row in rows:
+        if row.run.log not in runs:
+            place = str(Path(row.run.log).absolute())
+            runs[row.run.log] = dataclasses.replace(row.run, log=place)
+    return [dataclasses.replace(row, run=runs[row.run.log]) for row in rows]
 
 
 def _digest(log: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal, TypeAlias
 
-from policies.measure.observed import cut_off, level
+from policies.measure.observed import cut_off
 from policies.measure.rates import Unit
 from policies.measure.rows import Row
 
@@ -25,9 +25,11 @@ def levels(row: Row, failed: float = math.inf, upto: int | None = None) -> list[
         failed: what a failed monitor counts as.
         upto: the last turn that counts, from 0; all when None.
     """
-    turns = range(row.turns if upto is None else min(row.turns, upto + 1))
-    found = [one for turn in turns if (one := level(row, turn)) is not None]
-    return [failed if one == math.inf else one for one in found]
+    judged = row.suspicion if upto is None else row.suspicion[: upto + 1]
+    if not row.failed:
+        return [one for one in judged if one is not None]
+    found = [failed if turn in row.failed else one for turn, one in enumerate(judged)]
+    return [one for one in found if one is not None]
 
 
 def units(row: Row, unit: Unit, case: Case) -> list[float]:

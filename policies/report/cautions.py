@@ -54,9 +54,9 @@ def _of_arms(arms: Sequence[Arm]) -> Iterable[Warned]:
             )
         elif found.successes < FEW:
             yield Warned(
-                "careful",
-                f"{arm.key}: {some(found.successes, 'attack')} succeeded, caught or not. Where few "
-                "do, safety tells of the attacker's skill as much as of control.",
+                "note",
+                f"{arm.key}: {some(found.successes, 'attack')} ran to success (one that control "
+                f"ends cannot). Fewer than {FEW} tell little of how able the attacker is.",
             )
         if not found.honest:
             yield Warned(
