@@ -39,6 +39,10 @@ from policies.turn import (
 Ending: TypeAlias = Literal["finished", "caught", "stopped", "diverged", "not_logged"]
 
 
+HISTORY = "the history"
+"""What `Replayed.why` ends with when a protocol reads the conversation, which no ledger holds."""
+
+
 class NotLoggedError(LookupError):
     """A protocol asked for what the ledger does not hold."""
 
@@ -208,7 +212,7 @@ class ReplayTurn(Turn):
         Raises:
             NotLoggedError: always.
         """
-        raise self._missing("the history")
+        raise self._missing(HISTORY)
 
     @property
     def past(self) -> Sequence[Past]:

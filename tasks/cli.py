@@ -18,6 +18,7 @@ from tasks.folders import settings_group
 from tasks.gating import gate_command
 from tasks.organisms import organisms_group
 from tasks.protocols import attacks_group, monitors_group, protocols_group
+from tasks.replaying import replay_command
 from tasks.reporting import report_command
 from tasks.simulating import simulate_command
 
@@ -40,6 +41,7 @@ main.add_command(attacks_group)
 main.add_command(report_command)
 main.add_command(gate_command)
 main.add_command(calibrate_command)
+main.add_command(replay_command)
 main.add_command(simulate_command)
 
 

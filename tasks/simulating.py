@@ -242,8 +242,8 @@ def _print(
     measures = [name for name in ("safety", "audited", "own", "usefulness") if name in rows[0]]
     for spec in dict.fromkeys(row["protocol"] for row in rows):
         mine = [row for row in rows if row["protocol"] == spec]
-        title = f"{spec}, {mine[0]['episodes']:,} episodes per row"
-        table = Table("budget", "threshold", "attack rate", *measures, title=title, box=SIMPLE_HEAD)
+        console.print(f"{spec}, {mine[0]['episodes']:,} episodes per row", soft_wrap=True)
+        table = Table("budget", "threshold", "attack rate", *measures, box=SIMPLE_HEAD)
         for row in mine:
             figures = [f"{row[name]['value']:.3f}±{row[name]['error']:.3f}" for name in measures]
             settled = [_number(row[name]) for name in ("budget", "threshold", "attack_rate")]
