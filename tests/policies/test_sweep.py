@@ -18,7 +18,7 @@ ATTACK = Observed((0.5, 0.96, 0.995, 0.999))
 
 
 def cells(spec: Spec, **given: Any) -> list[Cell | Refused]:
-    arguments = {
+    arguments: dict[str, Any] = {
         "budgets": (0.01, 0.1),
         "starts": (1.0,),
         "turns": 3,
