@@ -3,8 +3,8 @@
     python benchmarks/measures.py [ROWS]
 
 ROWS is 20,000 unless given: half honest, half attacks by four policies, of 20 turns each, in 200
-worlds. Seconds are of this machine; the ratio is to sorting all the rows once by highest score, in
-plain Python, and can be compared between machines.
+worlds. Seconds are of this machine's processor; the ratio is to sorting all the rows once by
+highest score, in plain Python, and can be compared between machines.
 """
 
 from __future__ import annotations
