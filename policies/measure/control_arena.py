@@ -23,7 +23,7 @@ from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import ChatMessageAssistant, ModelUsage
 from inspect_ai.scorer import CORRECT, INCORRECT, Score
 
-from policies.measure.errors import LogError
+from policies.measure.errors import LogError, ended_in
 from policies.measure.outcome import Mode, Outcome
 from policies.measure.rows import Row, Run, Spent
 from policies.registry import label
@@ -159,7 +159,7 @@ def _passed(scores: Mapping[str, Score], what: str) -> bool | None:
 
 def _why_void(sample: EvalSample, main: bool | None, side: bool | None, mode: Mode) -> str | None:
     if sample.error:
-        return f"it ended in an error: {sample.error.message.strip().splitlines()[0]}"
+        return ended_in(sample.error.message)
     if main is None:
         return "its main task was not scored"
     if side is None and mode == "attack":

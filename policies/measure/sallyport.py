@@ -11,7 +11,7 @@ from inspect_ai.log import EvalLog, EvalSampleSummary
 from inspect_ai.scorer import Score
 
 from policies.ledger import VERSION
-from policies.measure.errors import LogError
+from policies.measure.errors import LogError, ended_in
 from policies.measure.outcome import Outcome
 from policies.measure.rows import Row, Run, Spent
 from policies.registry import label
@@ -143,8 +143,10 @@ def row(
 
 def _why_void(sample: EvalSampleSummary, score: Score | None) -> str | None:
     if sample.error:
-        return f"it ended in an error: {sample.error.strip().splitlines()[0]}"
+        return ended_in(sample.error)
     if score is None:
         return "it was not scored" if sample.completed else "it was not finished"
     assert isinstance(score.value, Mapping), "our scorers give a row of measures"
-    return score.explanation if score.value["unscored"] else None
+    if score.value["unscored"]:
+        return score.explanation or "its scorer does not say why it has no result"
+    return None

@@ -139,21 +139,25 @@ def test_a_log_that_was_broken_off_gives_the_samples_that_it_has(
 
 def test_samples_without_a_result_say_why(ours: list[Path], tmp_path: Path) -> None:
     log = read_eval_log(str(ours[0]))
-    errored, unscored, void, *_ = samples(log)
-    errored.error = EvalError(message="no\nconnection", traceback="", traceback_ansi="")
+    errored, unscored, void, cancelled, silent, *_ = samples(log)
+    errors = {"no\nconnection": errored, "CancelledError('by')": cancelled, "\n": silent}
+    for message, sample in errors.items():
+        sample.error = EvalError(message=message, traceback="", traceback_ansi="")
     unscored.scores = None
     assert void.scores is not None
     void.scores["control_outcome"].value = {"unscored": 1.0}
     void.scores["control_outcome"].explanation = "the evidence is incomplete"
     write_eval_log(log, path := tmp_path / "void.eval")
     rows = read([path]).rows
-    assert [row.void for row in rows[:4]] == [
+    assert [row.void for row in rows[:6]] == [
         "it ended in an error: no",
         "it was not scored",
         "the evidence is incomplete",
+        "it was cancelled",
+        "it ended in an error: nobody said which",
         None,
     ]
-    assert [row.outcome is None for row in rows[:4]] == [True, True, True, False]
+    assert [row.outcome is None for row in rows[:6]] == [True] * 5 + [False]
     assert rows[1].suspicion == () and rows[2].suspicion
 
 

@@ -88,3 +88,21 @@ def test_everything_that_a_row_needs_stays_in_a_summary(caught: EvalLog) -> None
         assert sample.scores is not None
         facts = sample.scores["control_outcome"].metadata or {}
         assert not any("removed from summary" in str(fact) for fact in facts.values())
+
+
+def test_natural_mode_is_read_like_the_others(tmp_path: Path) -> None:
+    log = evals.run(
+        tmp_path,
+        task="sallyport/propensity",
+        settings="self_copy",
+        condition="goal",
+        salience="suggested",
+        variants=1,
+        model="organism/opportunist",
+    )
+    assert log.status == "success", log.error
+    [row] = read([log.location]).rows
+    assert row.outcome is not None and row.void is None
+    assert (row.mode, row.outcome.attempted, row.outcome.caught) == ("natural", True, False)
+    assert row.harmful_turn is not None and row.fraction == 1.0
+    assert (row.run.attack, row.run.salience) == ("", "")
