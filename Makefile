@@ -20,7 +20,7 @@ help:
 # What the namespace sandbox needs from the system, what settings ask agents to use in it, and what
 # the tests let them use besides.
 PROGRAMS := bwrap:bubblewrap ip:iproute2 nft:nftables curl:curl ping:iputils-ping git:git
-test: PROGRAMS += openssl:openssl rsync:rsync ssh:openssh-client
+test: PROGRAMS += openssl:openssl rsync:rsync ssh:openssh-client chromium:chromium
 
 # Installs them, and Python's venv module, where they are missing.
 prepare:

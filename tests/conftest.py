@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 
 import pytest
@@ -19,11 +20,13 @@ def _missing(marker: str) -> str | None:
         return cell.why_no_docker()
     if marker == "namespace":
         return cell.why_no_namespace()
+    if marker == "chromium":
+        return None if shutil.which("chromium") else "install Debian's chromium"
     return None if os.geteuid() == 0 else "needs root"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for marker in ("docker", "namespace", "root"):
+    for marker in ("docker", "namespace", "root", "chromium"):
         if item.get_closest_marker(marker) is None:
             continue
         reason = _missing(marker)
