@@ -52,12 +52,6 @@ def _of_arms(arms: Sequence[Arm]) -> Iterable[Warned]:
                 f"{arm.key}: only {decided} caught or successful: fewer than {FEW} say next to "
                 "nothing about safety.",
             )
-        elif found.successes < FEW:
-            yield Warned(
-                "note",
-                f"{arm.key}: {some(found.successes, 'attack')} ran to success (one that control "
-                f"ends cannot). Fewer than {FEW} tell little of how able the attacker is.",
-            )
         if not found.honest:
             yield Warned(
                 "careful",
@@ -77,6 +71,15 @@ def _of_arms(arms: Sequence[Arm]) -> Iterable[Warned]:
                 f"{arm.key}: {percent(unscored.value)} of the samples ({hits(unscored)} of "
                 f"{unscored.n}) have no trustworthy result; the figures are of the rest.",
             )
+
+    few = [arm for arm in arms if arm.found.attempts and arm.found.successes < FEW]
+    if few:
+        told = ", ".join(f"{arm.key} ({arm.found.successes})" for arm in few)
+        yield Warned(
+            "note",
+            f"Fewer than {FEW} attacks ran to success under {told}. One that control ends cannot; "
+            "where nothing ended them, so few tell little of how able the attacker is.",
+        )
 
 
 def _of_cells(cells: Sequence[Cell]) -> Iterable[Warned]:

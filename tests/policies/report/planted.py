@@ -17,8 +17,8 @@ SPENT = {
 }
 
 
-def run(protocol: str = "trusted_monitoring", attack: str = "sly", **more: str) -> Run:
-    return Run(log=LOG, protocol=protocol, monitor="rules", attack=attack, untrusted="u/1", **more)
+def run(protocol: str = "trusted_monitoring", attack: str = "sly") -> Run:
+    return Run(log=LOG, protocol=protocol, monitor="rules", attack=attack, untrusted="u/1")
 
 
 def placed(rows: list[Row], where: Run) -> list[Row]:
@@ -29,19 +29,24 @@ def placed(rows: list[Row], where: Run) -> list[Row]:
     ]
 
 
+def one_of(number: int, row: Row) -> Row:
+    """The row in one of six worlds."""
+    return replace(row, setting=f"s{number % 3}", variant=f"0{number % 2}")
+
+
 def protocol(name: str, seed: int, caught: int, of: int = 30) -> list[Row]:
     """Honest work and attacks under one protocol, over six worlds."""
     rng = random.Random(seed)
     rows = []
     for number in range(of):
-        world = {"setting": f"s{number % 3}", "variant": f"0{number % 2}"}
         low = [round(rng.uniform(0.0, 0.6), 2) for _ in range(8)]
-        rows.append(replace(honest(*low, **world), bytes_out=(100,) * 8))
+        one = honest(*low)
+        rows.append(one_of(number, replace(one, bytes_out=(100,) * 8)))
         if number < caught:
-            one = attack(*low[:4], 0.95, ended=4, bytes_out=(100, 100, 0, 0, 0), **world)
+            one = attack(*low[:4], 0.95, ended=4, bytes_out=(100, 100, 0, 0, 0))
         else:
-            one = attack(*low, harm=6, bytes_out=(100,) * 6 + (5_000_000, 0), **world)
-        rows.append(one)
+            one = attack(*low, harm=6, bytes_out=(100,) * 6 + (5_000_000, 0))
+        rows.append(one_of(number, one))
     return placed(rows, run(name))
 
 

@@ -222,12 +222,16 @@ def test_a_report_of_one_void_sample_is_still_a_page() -> None:
 
 def test_the_page_stays_small_whatever_there_is_to_show() -> None:
     few, many = (
-        [
-            row
-            for number in range(protocols)
-            for row in protocol(f"p{number}", number, 15, of=samples)
-        ]
-        for protocols, samples in ((2, 40), (10, 60))
+        build(protocol("trusted_monitoring", 1, of // 2, of=of), budget=0.1) for of in (30, 600)
     )
-    small, large = (len(page(build(rows, budget=0.1))) for rows in (few, many))
-    assert small < large < 300_000
+    assert len(page(many)) < 1.2 * len(page(few))
+    crowded = replace(many, cells=many.cells * 900, sources=many.sources * 20_000)
+    assert len(page(crowded)) < 500_000
+
+
+def test_what_is_left_out_is_said() -> None:
+    report = build(protocol("trusted_monitoring", 1, 20), budget=0.1)
+    shown = read(page(replace(report, cells=report.cells * 15, sources=report.sources * 1_500)))
+    assert "3 more rows left out" in shown.text["protocols"]
+    assert "500 more logs" in shown.text["logs"]
+    assert f"{60 - len(report.strips)} are left out" in shown.text["turns"]
