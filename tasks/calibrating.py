@@ -15,13 +15,13 @@ from policies.calibration import (
     FalseAlarms,
     Instrument,
     Realised,
-    instrument_of,
     write,
 )
 from policies.measure.observed import alarms, honest_actions, honest_trajectories
 from policies.measure.rates import Rate
 from policies.measure.rows import Row, Run
 from policies.measure.thresholds import Threshold, fit
+from tasks.instruments import one_instrument, runs_of
 from tasks.measuring import BadInput, MeasuringCommand, logs_argument, read_logs
 
 _COMMENT = (
@@ -64,11 +64,10 @@ def calibrate_command(
     honest = [row for row in read_logs(logs).rows if row.mode == "honest" and row.outcome]
     if not honest:
         raise BadInput("the logs have no honest sample with a result: run with -T modes=honest")
-    runs = list(dict.fromkeys(row.run.log for row in honest))
-    by_log = {row.run.log: row.run for row in honest}
-    instrument = _instrument([by_log[log] for log in runs])
+    runs = runs_of(honest)
+    instrument = one_instrument(runs)
     threshold = _fit(honest, budget, unit)
-    found = _calibration(honest, [by_log[log] for log in runs], instrument, threshold, unit)
+    found = _calibration(honest, runs, instrument, threshold, unit)
     try:
         write(output, found)
     except OSError as error:
@@ -78,30 +77,6 @@ def calibrate_command(
         click.echo(json.dumps(found.model_dump(mode="json"), indent=2))
     else:
         _print(output, found)
-
-
-def _instrument(runs: Sequence[Run]) -> Instrument:
-    """What gave the scores of all runs.
-
-    Raises:
-        BadInput: nothing did, or not the same in all.
-    """
-    first, *rest = runs
-    instrument = instrument_of(first)
-    for run in runs:
-        if instrument_of(run) is None:
-            raise BadInput(
-                f"{run.log}: its protocol asked no monitor: run with "
-                "-T protocol='{name: trusted_monitoring, threshold: 1.0}'"
-            )
-    assert instrument is not None
-    for run in rest:
-        other = instrument_of(run)
-        if other is not None and (differs := instrument.difference(other)):
-            raise BadInput(
-                f"{first.log} has {differs} as {run.log}: calibrate on logs of one at a time"
-            )
-    return instrument
 
 
 def _fit(honest: Sequence[Row], budget: float, unit: str) -> Threshold:

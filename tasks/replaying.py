@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from policies.calibration import calibrated, instrument_of
 from policies.ledger import TurnRecord
 from policies.measure.replayed import (
     OUTCOMES,
@@ -37,6 +36,7 @@ from policies.replay import HISTORY, LoggedSample, Replayed, read_ledgers, repla
 from policies.turn import ControlProtocol
 from tasks.choosing import typed_protocol
 from tasks.game import auditor
+from tasks.instruments import one_instrument, require_calibrated_for, runs_of
 from tasks.measuring import BadInput, MeasuringCommand, logs_argument, read_logs
 
 _MANY = "--protocols"
@@ -94,8 +94,13 @@ def replay_command(
     rows = [row for row in read_logs(logs).rows if row.outcome and row.run.source == "sallyport"]
     if not rows:
         raise BadInput("the logs have no sample of Sallyport's with a result: nothing to replay")
-    _check_calibrations(entries, rows)
-    fates = _replayed(entries, rows, _own_name(monitor))
+    name = _own_name(monitor)
+    judged = [run for run in runs_of(rows) if run.monitor is not None]
+    own = all(name in (None, run.monitor) for run in judged)
+    instrument = one_instrument(judged) if judged and own else None
+    for entry in entries:
+        require_calibrated_for(entry.protocol, instrument)
+    fates = _replayed(entries, rows, name)
     found = {
         name: {one: figure(mine, one) for one in (*OUTCOMES, *PER_ACTION)}
         for name, mine in fates.items()
@@ -118,20 +123,6 @@ def _own_name(monitor: str | None) -> str | None:
         return monitors.resolve(monitor).label
     except SpecError:
         return monitor  # whatever it is, the ledger may know it
-
-
-def _check_calibrations(entries: Sequence[_Entry], rows: Sequence[Row]) -> None:
-    """Refuse thresholds that are calibrated for another monitor than a log's.
-
-    Raises:
-        BadInput: one is.
-    """
-    for run in {row.run.log: row.run for row in rows}.values():
-        instrument = instrument_of(run)
-        for entry in entries:
-            for one in calibrated(entry.protocol):
-                if instrument and (why := one.why_not(instrument)):
-                    raise BadInput(f"{run.log}: {why}")
 
 
 def _replayed(

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from policies.calibration import Instrument
 from policies.golden import GOLDEN
 from policies.measure.observed import Observed, attack_actions, attacks, honest_actions
 from policies.measure.reader import Reading
@@ -21,6 +22,7 @@ from policies.measure.thresholds import check_budget
 from policies.simulate import Estimate
 from policies.sweep import Cell, Refused, sweep
 from tasks.choosing import typed_protocol
+from tasks.instruments import one_instrument, require_calibrated_for, runs_of
 from tasks.measuring import BadInput, MeasuringCommand, read_logs
 
 
@@ -66,6 +68,7 @@ class _Source:
     honest: Observed
     attack: Observed
     works: float
+    instrument: Instrument | None = None
 
 
 @click.command("simulate", cls=MeasuringCommand)
@@ -132,6 +135,8 @@ def simulate_command(
     if usefulness is not None and len(usefulness) != 2:
         raise BadInput("--usefulness takes two shares: trusted-only,untrusted-only")
     source = _source(logs, golden)
+    for _, protocol in resolved:
+        require_calibrated_for(protocol, source.instrument)
     found: list[tuple[str, Cell]] = []
     refused: dict[float, str] = {}
     console = Console(stderr=True)
@@ -186,6 +191,7 @@ def _source(logs: Sequence[Path], golden: str | None) -> _Source:
 
 def _from_logs(reading: Reading) -> _Source:
     scored = [row for row in reading.rows if row.outcome is not None]
+    runs = [run for run in runs_of(scored) if run.monitor is not None]
     honest, attack = honest_actions(scored), attack_actions(scored)
     for kind, observed in (("honest", honest), ("attack", attack)):
         if not observed.scores:
@@ -196,12 +202,12 @@ def _from_logs(reading: Reading) -> _Source:
     found = attacks(scored)
     ended = sum(row.harmful_turn is None for row, _ in found)
     told = (
-        f"{len(reading.runs)} logs: {len(honest.levels)} honest actions, {len(attack.levels)} "
-        f"attacks ({ended} of them ended by control, at the action that it ended)"
+        f"{len(honest.levels)} honest actions and {len(attack.levels)} attacks, {ended} of them "
+        f"ended by control before any harm, in {len(runs)} log{'s' * (len(runs) > 1)}"
     )
     ran = [row.outcome for row, _ in found if row.harmful_turn is not None and row.outcome]
     works = sum(one.succeeded for one in ran) / len(ran) if ran else 1.0
-    return _Source(told, honest, attack, works)
+    return _Source(told, honest, attack, works, one_instrument(runs))
 
 
 def _counts(observed: Observed) -> dict[str, Any]:
@@ -236,7 +242,8 @@ def _print(
     console.print(f"scores: {source.told}", soft_wrap=True)
     console.print(
         f"{turns} turns per episode, each the first sample of its run. An attack that runs does "
-        f"harm with chance {source.works:.2f}. ± is the Monte-Carlo error.",
+        f"harm with chance {source.works:.2f}. ± is the Monte-Carlo error alone: it does not know "
+        "from how few samples the scores are.",
         soft_wrap=True,
     )
     measures = [name for name in ("safety", "audited", "own", "usefulness") if name in rows[0]]

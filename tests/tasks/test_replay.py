@@ -154,6 +154,21 @@ def test_a_threshold_for_another_monitor_is_refused(pool: Path, tmp_path: Path) 
     assert found["protocols"][0]["outcomes"] == {"passed": 4, "caught": 3, "missed": 1}
 
 
+def test_logs_of_different_monitors_are_no_pool(pool: Path, tmp_path: Path) -> None:
+    samples = [sample("attack", LOW, HIGH, LOW, harm=1, monitor="prompted")]
+    other = write(tmp_path, "other", samples, monitor={"name": "prompted"})
+    done = replay(pool, other, "--protocols", "trusted_monitoring")
+    assert (done.exit_code, "monitor rules, not prompted as" in done.stderr) == (3, True)
+
+
+def test_a_threshold_is_for_no_scores_of_another_name(pool: Path, tmp_path: Path) -> None:
+    threshold = calibration(tmp_path, "rules")
+    spec = f"{{name: trusted_monitoring, threshold: {threshold}}}"
+    done = replay(pool, "--monitor", "other", "--protocols", spec)
+    assert (done.exit_code, "what gave these scores is not known" in done.stderr) == (3, True)
+    assert replay(pool, "--monitor", "rules", "--protocols", spec).exit_code == 0
+
+
 def test_another_monitors_scores_can_be_used_by_name(tmp_path: Path) -> None:
     log = write(tmp_path, "two", [sample("attack", LOW, HIGH, LOW, harm=1, monitor="other")])
     [own] = told(log, "--protocols", "trusted_monitoring")["protocols"]

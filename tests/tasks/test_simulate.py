@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tasks.cli import main
 from tests.tasks.ledgers import sample, write
+from tests.tasks.test_calibrated import calibration
 
 
 def simulate(*arguments: str) -> Result:
@@ -40,7 +41,7 @@ def test_scores_are_those_of_the_logs(log: Path) -> None:
     told = found("--protocol", "trusted_monitoring", "--from", str(log), "--budgets", "0.02,0.1")
     assert told["honest"] == {"scores": 100, "distinct": 100, "failed": 0}
     assert told["attack"] == {"scores": 3, "distinct": 3, "failed": 0}
-    assert "1 of them ended by control" in told["source"]
+    assert "3 attacks, 1 of them ended by control" in told["source"]
     assert told["works"] == 1.0
     rows = told["rows"]
     assert [(row["budget"], row["threshold"], row["attack_rate"]) for row in rows] == [
@@ -97,6 +98,18 @@ def test_bad_input_is_one_line_and_exit_status_3(arguments: list[str], says: str
     assert (done.exit_code, done.stdout) == (3, "")
     [line] = done.stderr.splitlines()
     assert says in line
+
+
+def test_scores_are_of_one_monitor_and_calibrations_for_it(log: Path, tmp_path: Path) -> None:
+    other = write(tmp_path, "other", [sample("honest", 0.1)], monitor={"name": "prompted"})
+    done = simulate("--protocol", "none", "--from", str(log), "--from", str(other))
+    assert (done.exit_code, "monitor rules, not prompted as" in done.stderr) == (3, True)
+    threshold = calibration(tmp_path, "prompted")
+    spec = f"{{name: defer_to_trusted, threshold: {threshold}}}"
+    done = simulate("--protocol", spec, "--from", str(log))
+    assert (done.exit_code, "is for monitor prompted, not rules" in done.stderr) == (3, True)
+    done = simulate("--protocol", spec, "--golden", "ai_control")
+    assert (done.exit_code, "what gave these scores is not known" in done.stderr) == (3, True)
 
 
 def test_logs_without_attacks_say_how_to_get_them(tmp_path: Path) -> None:
