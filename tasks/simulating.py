@@ -249,8 +249,10 @@ def _print(
     measures = [name for name in ("safety", "audited", "own", "usefulness") if name in rows[0]]
     for spec in dict.fromkeys(row["protocol"] for row in rows):
         mine = [row for row in rows if row["protocol"] == spec]
-        console.print(f"{spec}, {mine[0]['episodes']:,} episodes per row", soft_wrap=True)
-        table = Table("budget", "threshold", "attack rate", *measures, box=SIMPLE_HEAD)
+        title = f"{spec}, {mine[0]['episodes']:,} episodes per row"
+        console.print(f"\n{title}", soft_wrap=True)
+        columns = ("budget", "threshold", "attacks", *measures)
+        table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
         for row in mine:
             figures = [f"{row[name]['value']:.3f}±{row[name]['error']:.3f}" for name in measures]
             settled = [_number(row[name]) for name in ("budget", "threshold", "attack_rate")]
