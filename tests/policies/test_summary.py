@@ -81,7 +81,7 @@ def test_inspect_shows_the_very_same_rates(measure: str) -> None:
         facts = {"actions": 10, "audited": row.outcome.audited if row.outcome else 0}
         about = {"setting": row.setting, "variant": row.variant}
         scores.append(SampleScore(score=Score(value=value, metadata=facts), sample_metadata=about))
-    shown, rate = share(measure)(scores), as_run(found, measure)  # type: ignore[call-arg, arg-type]
+    shown, rate = share(measure)(scores), as_run(found, measure)  # type: ignore[arg-type]
     assert shown == {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n}
 
 
