@@ -122,10 +122,14 @@ def _processors() -> int:
 
 
 def _read_batch(files: Sequence[str]) -> list[_Log | Skipped]:
-    async def each() -> list[_Log | Skipped]:
-        return [await _read_one(file) for file in files]
+    found: list[_Log | Skipped] = []
 
-    return anyio.run(each)
+    async def each() -> None:
+        for file in files:
+            found.append(await _read_one(file))
+
+    anyio.run(each)  # returns nothing: asyncio would write out all of it, for its own log
+    return found
 
 
 def _once(found: Sequence[_Log], skipped: list[Skipped]) -> Iterator[_Log]:
