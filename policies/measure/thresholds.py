@@ -157,18 +157,29 @@ class Ranked:
             why += " is needed, " + (f"and {missing} more" if missing else f"not more {unit}")
         raise BudgetRefused(why, smallest, missing)
 
-    def place(self, weights: Floats, budget: float) -> Threshold:
+    def top(self, share: float) -> int:
+        """How many of the highest scores are this share of them, with all that tie with the last.
+
+        Args:
+            share: above 0; 1 or more is all of them.
+        """
+        last = min(len(self.scores), math.ceil(share * len(self.scores)))
+        return int(self._ends[np.searchsorted(self._ends, last)])
+
+    def place(self, weights: Floats, budget: float, n: int | None = None) -> Threshold:
         """The threshold when each score counts so often; refuses nothing.
 
         Args:
-            weights: whole numbers, in the order of `scores`, not all 0.
+            weights: whole numbers, in the order of `scores`, not all 0. Those of the highest scores
+                are enough, as many as `top` says, where they add up to more than the budget.
             budget: see `Threshold`.
+            n: what all weights add up to; what these do when None.
 
         Returns:
             The threshold; its `distinct` also counts scores of weight 0.
         """
         upto = np.cumsum(weights)
-        n = int(upto[-1])
+        n = int(upto[-1]) if n is None else n
         group = self._group[np.searchsorted(upto, n - 1 - rank(n, budget), side="right")]
         first, end = self._ends[group], self._ends[group + 1]
         above = upto[first - 1] if first else 0.0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from policies.measure.thresholds import BudgetRefused, check_budget, fit, needed, rank
+from policies.measure.thresholds import BudgetRefused, Ranked, check_budget, fit, needed, rank
 
 FINE = st.floats(0.0, 1.0)
 COARSE = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9, 1.0, math.inf, -math.inf])
@@ -82,6 +82,19 @@ def test_rounding_takes_nothing_off_a_budget(budget: float) -> None:
     n = needed(budget)  # 0.7 * 10 and 1 / 49 * 49 are not whole in floating point
     assert np.mean(np.array(spread(n)) > fit(spread(n), budget).value) * n >= 1
     assert rank(11, 0.7) == 3
+
+
+@given(SCORES, BUDGETS, st.floats(0.01, 2.0), st.data())
+def test_the_highest_scores_are_enough_to_place_a_threshold(
+    honest: list[float], budget: float, share: float, data: st.DataObject
+) -> None:
+    some = st.lists(st.integers(0, 3), min_size=len(honest), max_size=len(honest))
+    weights = np.array(data.draw(some), dtype=np.float64)
+    ranked = Ranked(honest)
+    highest = weights[: ranked.top(share)]
+    assume(highest.sum() > budget * weights.sum())
+    n = int(weights.sum())
+    assert ranked.place(highest, budget, n) == ranked.place(weights, budget)
 
 
 def test_coins_at_the_threshold_spend_the_rest_of_the_budget() -> None:
