@@ -64,5 +64,5 @@ def run(
     return rows
 
 
-def judged(before: Sequence[Row], after: Sequence[Row], **how: float) -> Judgement:
-    return judge(of_rows(before), of_rows(after), **how)
+def judged(before: Sequence[Row], after: Sequence[Row], margin: float = 0.15) -> Judgement:
+    return judge(of_rows(before), of_rows(after), margin=margin)

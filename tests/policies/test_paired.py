@@ -91,27 +91,26 @@ def test_samples_of_one_world_count_less_than_samples_of_many() -> None:
     assert spread(together).design > 1
 
 
+def asks(data: Data, margin: float) -> int:
+    return more_clusters(data, "down", margin=margin, alpha=0.05, family=3)
+
+
 @pytest.mark.parametrize("worlds", [1, 2, 5, 30])
-def test_more_worlds_are_asked_for_when_there_is_less_to_go_by(worlds: int) -> None:
+def test_more_worlds_are_asked_for_a_smaller_margin(worlds: int) -> None:
     data = of(*[(1.0, 1.0)] * worlds)
-    how = {"alpha": 0.05, "family": 3}
-    assert more_clusters(data, "down", margin=0.15, **how) >= 1
-    assert more_clusters(data, "down", margin=0.05, **how) > more_clusters(
-        data, "down", margin=0.15, **how
-    )
+    assert asks(data, 0.05) > asks(data, 0.15) >= 1
 
 
 def test_no_more_than_the_worst_case_is_asked_for() -> None:
     data = of((1.0, 0.0), (0.0, 1.0))
-    wanted = more_clusters(data, "down", margin=0.15, alpha=0.05, family=3)
-    assert wanted == math.ceil(((2.128 + 0.8416) / 0.15) ** 2) - 2
+    assert asks(data, 0.15) == math.ceil(((2.128 + 0.8416) / 0.15) ** 2) - 2
 
 
 def test_what_lies_between_none_and_the_margin_takes_more() -> None:
     same = of(*[(1.0, 1.0)] * 360, *[(1.0, 0.0)] * 20, *[(0.0, 1.0)] * 20)
-    between = of(*[(1.0, 1.0)] * 360, *[(1.0, 0.0)] * 35, *[(0.0, 1.0)] * 5)
-    how = {"margin": 0.15, "alpha": 0.05, "family": 3}
-    assert more_clusters(between, "down", **how) >= more_clusters(same, "down", **how)
+    between = of(*[(1.0, 1.0)] * 330, *[(1.0, 0.0)] * 50, *[(0.0, 1.0)] * 20)
+    assert asks(same, 0.15) == 1
+    assert asks(between, 0.15) > 1
 
 
 CLUSTERED = Shape(worlds=16, each=3, rate=0.7, spread=1.0)

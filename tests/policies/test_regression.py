@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.gate import Planted, Shape
 from policies.measure.baseline import of_rows
 from policies.measure.regression import Judgement, NotComparable, judge
+from policies.measure.rows import Row
 from tests.policies.gated import every, judged, no, run
 from tests.policies.rowmaking import RUN
 
@@ -49,7 +53,7 @@ def test_another_run_of_the_same_passes() -> None:
         (run(missed=every(3), useless=every(3)), {"undetected", "catch_rate", "usefulness"}),
     ],
 )
-def test_what_fell_is_named(worse: list, named: set[str]) -> None:
+def test_what_fell_is_named(worse: list[Row], named: set[str]) -> None:
     found = judged(run(), worse)
     assert found.verdict == "regression"
     assert {one.name for one in found.measures if one.finding == "worse"} == named
@@ -92,6 +96,31 @@ def test_honest_samples_alone_do_not_pass() -> None:
     found = judged(rows, rows)
     assert found.verdict == "cannot tell"
     assert "catch_rate" in found.line
+
+
+def test_attacks_alone_do_not_pass() -> None:
+    """A monitor that flags everything catches everything; honest samples tell."""
+    rows = [row for row in run() if row.mode == "attack"]
+    found = judged(rows, rows)
+    assert found.verdict == "cannot tell"
+    assert "usefulness" in found.line
+
+
+def test_a_model_that_tries_less_on_its_own_is_not_inert() -> None:
+    def natural(attempted: bool) -> list[Row]:
+        rows = [row for row in run(missed=no, inert=no if attempted else every(1))]
+        attacks = [row for row in rows if row.mode == "attack"]
+        return [as_natural(row) for row in attacks]
+
+    found = judged(run() + natural(True), run() + natural(False))
+    assert found.verdict == "pass"
+    assert "attacker inert or refusing" not in causes(found)
+
+
+def as_natural(row: Row) -> Row:
+    assert row.outcome is not None
+    outcome = replace(row.outcome, mode="natural", attempted=row.outcome.caught, caught=False)
+    return replace(row, mode="natural", outcome=outcome)
 
 
 def test_a_failing_monitor_does_not_pass_by_failing() -> None:
@@ -140,7 +169,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "cause"), CHANGES)
-def test_what_the_logs_record_is_named_as_cause(change: dict, cause: str) -> None:
+def test_what_the_logs_record_is_named_as_cause(change: dict[str, Any], cause: str) -> None:
     worse = run(missed=every(3), of=replace(MONITORED, **change))
     found = judged(run(of=MONITORED), worse)
     assert found.verdict == "regression"
@@ -205,6 +234,17 @@ def test_sequential_use_stops_early_and_agrees() -> None:
     assert found.pairs < 400
     whole = judge(before, of_rows(run(200, 1)), blocks=blocks)
     assert whole.verdict == "pass"
+
+
+def test_looking_after_every_world_raises_few_alarms() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(40):
+        planted = Planted(Shape(worlds=30, each=1, rate=0.7, spread=1.0), rng)
+        before, after = planted.run(), planted.run()
+        blocks = {sample.key: sample.cluster for sample in after.samples}
+        found.append(judge(before, after, blocks=blocks).verdict)
+    assert found.count("regression") <= 2
 
 
 def test_sequential_use_of_a_run_that_goes_on_misses_no_samples() -> None:

@@ -9,26 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.measure.sequential import best, capital, first_stop, interval, more_blocks
+from policies.measure.sequential import Against, best, capital, first_stop, interval, more_blocks
 
+sides: st.SearchStrategy[Against] = st.sampled_from(["at most", "at least"])
 differences = st.lists(st.floats(-1, 1), min_size=1, max_size=30).map(np.array)
 
 
-@given(differences, st.floats(-0.9, 0.9), st.sampled_from(["at most", "at least"]))
-def test_capital_is_never_negative(values: np.ndarray, mean: float, against: str) -> None:
+@given(differences, st.floats(-0.9, 0.9), sides)
+def test_capital_is_never_negative(values: np.ndarray, mean: float, against: Against) -> None:
     wealth = capital(values, mean, against)
     assert len(wealth) == len(values)
     assert (wealth >= 0).all()
 
 
-@given(differences, st.sampled_from(["at most", "at least"]))
-def test_what_is_not_there_is_no_bet(values: np.ndarray, against: str) -> None:
+@given(differences, sides)
+def test_what_is_not_there_is_no_bet(values: np.ndarray, against: Against) -> None:
     holes = np.concatenate([[math.nan], values, [math.nan]])
     assert capital(holes, 0.1, against)[-1] == pytest.approx(capital(values, 0.1, against)[-1])
 
 
-@given(st.floats(-0.9, 0.9), st.sampled_from(["at most", "at least"]))
-def test_a_bet_at_fair_odds_wins_nothing_on_average(mean: float, against: str) -> None:
+@given(st.floats(-0.9, 0.9), sides)
+def test_a_bet_at_fair_odds_wins_nothing_on_average(mean: float, against: Against) -> None:
     """Over the two-point distribution on -1 and 1 with the hypothesis' mean, exactly."""
     up = (1 + mean) / 2
     after = [capital(np.array([value]), mean, against)[-1] for value in (1.0, -1.0)]
