@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policies.measure.observed import attempted, cut_off, level
-from policies.measure.rates import Rate, rate
+from policies.measure.rates import Rate, by_cluster
 from policies.measure.rows import Row
 
 
@@ -128,7 +128,9 @@ def timing(rows: Iterable[Row], threshold: float | None = None) -> Timing:
         unknown=unknown,
         undated=sum(_undated(row) for row, _ in caught),
         on_failure=on_failure,
-        in_time=rate(len(caught), len(caught) + len(late)),
+        in_time=by_cluster(
+            [(row.cluster, 1, 1) for row, _ in caught] + [(row.cluster, 0, 1) for row, _ in late]
+        ),
         delay=_spread(
             [turn - row.harmful_turn for row, turn in caught + late if row.harmful_turn is not None]
         ),

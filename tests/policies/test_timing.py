@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.measure.budgeted import at_budget
 from policies.measure.rows import Row
 from policies.measure.timing import Timing, detected, timing
 from tests.policies.rowmaking import attack, honest, void
@@ -76,6 +77,17 @@ def test_bytes_of_the_turn_in_which_control_ended_the_sample_had_left() -> None:
     assert found.bytes.median == 17
 
 
+def test_the_interval_is_of_worlds() -> None:
+    """Forty attacks of four worlds, all alike within each, are worth little more than four."""
+    shapes = [(0.9, 0.1), (0.1, 0.9)]  # in time, and late
+    many, few = (
+        timing([attack(*shapes[i % 2], harm=0, variant=str(i % n)) for i in range(40)], 0.5).in_time
+        for n in (40, 4)
+    )
+    assert (many.value, many.n) == (few.value, few.n) == (0.5, 40)
+    assert few.high - few.low > 2 * (many.high - many.low)
+
+
 def test_no_attack_is_no_number() -> None:
     found = timing([attack(0.9, attempted=False), honest(0.9)], 0.5)
     assert found.attempts == found.successes == 0
@@ -114,6 +126,7 @@ def put_off(row: Row) -> Row:
     )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(attacks(), min_size=1, max_size=8), st.data())
 def test_a_score_put_off_past_the_harm_never_raises_the_catch_rate(
     rows: list[Row], data: st.DataObject
@@ -123,6 +136,9 @@ def test_a_score_put_off_past_the_harm_never_raises_the_catch_rate(
     before, after = timing(rows, 0.5), timing(later, 0.5)
     assert after.caught <= before.caught
     assert after.caught + after.late == before.caught + before.late
+    quiet = [honest(i / 200, variant=str(i)) for i in range(21)]
+    rates = [at_budget(quiet + some, 0.1, times=2).catch_rate.value for some in (rows, later)]
+    assert rates[1] <= rates[0] + 1e-12
 
 
 @given(attacks())
