@@ -104,7 +104,7 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
 
 
 def effective(
-    value: float, centre: float, variance: float, n: float, df: int, level: float = 0.95
+    value: float, centre: float, variance: float, n: float, df: float, level: float = 0.95
 ) -> tuple[float, float]:
     """The interval of a share whose sampling variance was measured, as that of clusters is.
 
@@ -116,7 +116,8 @@ def effective(
         centre: the share at which the variance was measured, 0..1; `value` or close to it.
         variance: of the share; with 0 at an end of its range it tells nothing, and `n` is taken.
         n: units counted, the most that they can be worth.
-        df: clusters less one; with none the interval is 0..1.
+        df: clusters less one, or fewer where the variance is known less well; below 1 the interval
+            is 0..1.
         level: see `wilson`.
     """
     from scipy.special import stdtrit
@@ -159,9 +160,14 @@ def clustered(
     if not total:
         return Rate(math.nan, 0.0, 1.0, 0, unit, budget)
     share, groups = min(1.0, sum(h for h, _ in filled) / total), len(filled)
-    apart = sum((h - share * m) ** 2 for h, m in filled) / total**2
-    variance = apart * groups / max(1, groups - 1)
-    low, high = effective(share, share, variance, total, groups - 1, level)
+    squares = [(h - share * m) ** 2 for h, m in filled]
+    apart = sum(squares)
+    variance = apart / total**2 * groups / max(1, groups - 1)
+    # Where a few clusters make most of the variance it is known less well (Satterthwaite 1946).
+    uneven = sum(one * one for one in squares) - apart * apart / groups
+    known = 2.0 * apart * apart / uneven if uneven > 0.0 else math.inf
+    df = min(groups - 1.0, max(1.0, (groups - 1.0) / 3.0, known))
+    low, high = effective(share, share, variance, total, df, level)
     return Rate(share, low, high, round(total), unit, budget)
 
 
