@@ -6,9 +6,12 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,10 @@ import click
 import numpy as np
 from rich.console import Console
 
+from policies.measure.reader import processors
 from policies.measure.rows import Row, Run
 from policies.measure.thresholds import check_budget
-from policies.report.build import build
+from policies.report.build import Each, build
 from policies.report.markdown import markdown
 from policies.report.page import page
 from tasks.measuring import BadInput, MeasuringCommand, logs_argument, read_logs
@@ -66,7 +70,7 @@ def report_command(
     console = Console(stderr=True)
     reading = read_logs(logs)
     rows = _placed(reading.rows)
-    with console.status("measuring"):
+    with _shared() as each, console.status("measuring"):
         data = build(
             rows,
             [(one.log, one.why) for one in reading.skipped],
@@ -74,15 +78,28 @@ def report_command(
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             versions={name: version(name) for name in ("sallyport", "inspect_ai", "numpy")},
             digests={log: _digest(log) for log in sorted({row.run.log for row in rows})},
+            each=each,
         )
-        _write(output, page(data))
-        if summary is not None:
-            _write(summary, markdown(data))
+    _write(output, page(data))
+    if summary is not None:
+        _write(summary, markdown(data))
     if as_json:
         click.echo(json.dumps(_plain(data), indent=2))
     else:
         console.print(data.verdict[0], markup=False, highlight=False)
         click.echo(f"{output}")
+
+
+@contextmanager
+def _shared() -> Iterator[Each]:
+    """A `map` over all processors, whose processes are forked before any thread is started."""
+    workers = processors()
+    if workers < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        list(pool.map(abs, range(workers)))
+        yield pool.map
 
 
 def _placed(rows: Sequence[Row]) -> list[Row]:

@@ -102,7 +102,7 @@ def read(paths: Sequence[str | Path], progress: Progress | None = None) -> Readi
 
 def _batches(batches: Sequence[Sequence[str]]) -> Iterator[list[_Log | Skipped]]:
     """What the logs hold, batch by batch in this order; many are read by all processors at once."""
-    workers = min(len(batches) // _WORTH, _processors())
+    workers = min(len(batches) // _WORTH, processors())
     if workers < 2:
         yield from map(_read_batch, batches)
         return
@@ -110,8 +110,8 @@ def _batches(batches: Sequence[Sequence[str]]) -> Iterator[list[_Log | Skipped]]
         yield from pool.map(_read_batch, batches)
 
 
-def _processors() -> int:
-    """How many processes may read.
+def processors() -> int:
+    """How many processes may be forked to share the work.
 
     A fork takes along the locks that other threads hold, and nobody in it would ever open them; on
     macOS the system has such threads of its own.

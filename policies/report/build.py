@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from policies.measure.budgeted import at_budget
 from policies.measure.rates import Unit
@@ -25,8 +27,58 @@ from policies.report.words import choice
 
 _UNITS: tuple[Unit, ...] = ("trajectory", "action")
 
+_Named: TypeAlias = tuple[str, str, str, str]  # protocol, monitor, its model, untrusted model
+
 DRAWN = 6
 """Protocols whose monitor gets drawings of its own."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What is to be found out about one arm's monitor; see `judge`.
+
+    Attributes:
+        arm: its key.
+        rows: its samples.
+        budget: see `build`.
+        ranked: whether its ROC curve is wanted.
+    """
+
+    arm: str
+    rows: tuple[Row, ...]
+    budget: float
+    ranked: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good one arm's monitor is.
+
+    Attributes:
+        at_budget: by trajectory and by action; empty when it judged nothing.
+        ranking: its ROC curve, if that is wanted and there is one.
+    """
+
+    at_budget: tuple[AtBudget, ...]
+    ranking: Ranking | None
+
+
+Each: TypeAlias = Callable[[Callable[[Judging], Judged], Iterable[Judging]], Iterable[Judged]]
+
+
+def judge(one: Judging) -> Judged:
+    """How good an arm's monitor is.
+
+    Its figures are drawn again a thousand times, which is most of the time that a report takes.
+    """
+    if all(drawn.score(row) == -math.inf for row in one.rows):
+        return Judged((), None)
+    budgets = tuple(_at_budget(one, unit) for unit in _UNITS)
+    found = budgets[0].found
+    point = None
+    if found is not None:
+        point = found.trajectory_alarms.value, found.catch_rate.value
+    return Judged(budgets, ranking(one.arm, one.rows, point) if one.ranked else None)
 
 
 def build(
@@ -38,6 +90,7 @@ def build(
     versions: Mapping[str, str] | None = None,
     digests: Mapping[str, str] | None = None,
     title: str = "Control report",
+    each: Each = map,
 ) -> Report:
     """The report of some samples.
 
@@ -49,6 +102,7 @@ def build(
         versions: of the programs that the figures rest on, by name.
         digests: SHA-256 of the logs, by path.
         title: of the page.
+        each: calls `judge` for every arm; the `map` of an executor shares the work.
 
     Raises:
         ValueError: the budget is not a share.
@@ -56,18 +110,17 @@ def build(
     check_budget(budget)
     arms, of_arm = _arms(rows)
     cells = _cells(arms, of_arm)
-    budgets = [
-        one
-        for arm in arms
-        for unit in _UNITS
-        if (one := _at_budget(arm.key, of_arm[arm.key], budget, unit)) is not None
+    judgings = [
+        Judging(arm.key, tuple(of_arm[arm.key]), budget, number < DRAWN)
+        for number, arm in enumerate(arms)
     ]
+    judged = dict(zip((arm.key for arm in arms), each(judge, judgings), strict=True))
+    budgets = [one for found in judged.values() for one in found.at_budget]
     thresholds = {
         one.arm: one.found.threshold.value
         for one in budgets
         if one.found is not None and one.unit == "trajectory"
     }
-    judged = [arm.key for arm in arms if any(one.arm == arm.key for one in budgets)][:DRAWN]
     viewer = Viewer(sorted({row.run.log for row in rows}))
     return Report(
         title=title,
@@ -77,8 +130,12 @@ def build(
         arms=arms,
         cells=cells,
         at_budget=tuple(budgets),
-        rankings=_rankings(judged, of_arm, budgets),
-        histograms=tuple(drawn.histogram(key, of_arm[key], thresholds.get(key)) for key in judged),
+        rankings=tuple(one.ranking for one in judged.values() if one.ranking is not None),
+        histograms=tuple(
+            drawn.histogram(key, of_arm[key], thresholds.get(key))
+            for key, found in list(judged.items())[:DRAWN]
+            if found.at_budget
+        ),
         strips=drawn.strips(
             ((arm.key, row) for arm in arms for row in of_arm[arm.key]), thresholds, viewer.sample
         ),
@@ -95,13 +152,14 @@ def build(
 
 def _arms(rows: Sequence[Row]) -> tuple[tuple[Arm, ...], dict[str, list[Row]]]:
     """The arms, safest first by the lower end of the interval, and their rows by key."""
-    found: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    found: dict[_Named, list[Row]] = defaultdict(list)
     for row in rows:
         group = Group.of(row)
-        found[group.protocol, group.monitor, group.untrusted].append(row)
+        model = row.run.monitor_model or ""
+        found[group.protocol, group.monitor, model, group.untrusted].append(row)
     summaries = {named: summary(own) for named, own in found.items()}
 
-    def order(named: tuple[str, str, str]) -> tuple[bool, float, tuple[str, str, str]]:
+    def order(named: _Named) -> tuple[bool, float, _Named]:
         safety = summaries[named].rates["safety"]
         return not safety.n, -safety.low, named
 
@@ -111,8 +169,8 @@ def _arms(rows: Sequence[Row]) -> tuple[tuple[Arm, ...], dict[str, list[Row]]]:
         Arm(
             key,
             choice(named[0]),
-            choice(named[1]),
-            named[2],
+            f"{choice(named[1])} ({named[2]})" if named[2] else choice(named[1]),
+            named[3],
             summaries[named],
             worst(found[named]),
             scaled_usefulness(found[named], rows),
@@ -140,26 +198,12 @@ def _attack(group: Group) -> str:
     return f"{name}, {group.salience}" if group.salience else name
 
 
-def _at_budget(arm: str, rows: Sequence[Row], budget: float, unit: Unit) -> AtBudget | None:
-    """The figures at the budget, or why there are none; None when nothing was judged."""
-    if all(drawn.score(row) == -math.inf for row in rows):
-        return None
+def _at_budget(one: Judging, unit: Unit) -> AtBudget:
+    """The figures at the budget, or why there are none."""
     try:
-        return AtBudget(arm, budget, unit, at_budget(rows, budget, unit))
+        return AtBudget(one.arm, one.budget, unit, at_budget(one.rows, one.budget, unit))
     except BudgetRefused as refusal:
-        return AtBudget(arm, budget, unit, None, str(refusal))
-
-
-def _rankings(
-    keys: Sequence[str], of_arm: Mapping[str, Sequence[Row]], budgets: Sequence[AtBudget]
-) -> tuple[Ranking, ...]:
-    points = {
-        one.arm: (one.found.trajectory_alarms.value, one.found.catch_rate.value)
-        for one in budgets
-        if one.found is not None and one.unit == "trajectory"
-    }
-    found = (ranking(key, of_arm[key], points.get(key)) for key in keys)
-    return tuple(one for one in found if one is not None)
+        return AtBudget(one.arm, one.budget, unit, None, str(refusal))
 
 
 def _told(rows: Sequence[Row]) -> list[tuple[str, str]]:

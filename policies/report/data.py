@@ -41,7 +41,7 @@ class Arm:
     Attributes:
         key: a short name for drawings, unique in the report.
         protocol: with its arguments.
-        monitor: with its arguments; empty when there is none.
+        monitor: with its arguments and model; empty when there is none.
         untrusted: the model under control.
         found: its figures as run, over all attacks.
         worst: its safety as run against the attack that it is lowest against.
