@@ -69,6 +69,14 @@ def _run(command: list[str], stdin: str) -> None:
         raise OSError(f"{' '.join(command)} failed: {done.stderr.strip()}")
 
 
+def _pass_nothing_on() -> None:
+    """Close what the harness passed when bubblewrap starts: it would hand it on into the box."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > 2:
+            with contextlib.suppress(OSError):  # the listing's own, closed by now
+                os.set_inheritable(fd, False)
+
+
 def _data_fd(content: bytes) -> int:
     """A readable descriptor with `content`, inherited by bubblewrap."""
     low = os.memfd_create("box")
@@ -136,6 +144,7 @@ def main() -> int:
     plan = json.load(sys.stdin)
     harness = socket.socket(fileno=int(sys.argv[1]))
     control_fd = int(sys.argv[2])
+    _pass_nothing_on()
     # Above any descriptor that _become_box overwrites.
     high = os.dup(control_fd) if control_fd <= _CONTROL_FD else control_fd
     try:

@@ -36,6 +36,15 @@ def test_status_and_both_streams_come_back(tmp_path: Path) -> None:
     assert done == Finished(3, b"out\n", b"err\n", False)
 
 
+def test_nothing_of_a_harness_with_many_open_files_is_inherited(tmp_path: Path) -> None:
+    """Its sockets then have numbers beyond the box's own limit of open files."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(open(os.devnull))
+        done = run(tmp_path, "ls /proc/$$/fd")
+    assert set(done.stdout.split()) <= {b"0", b"1", b"2", b"255"}
+
+
 def test_a_missing_command_is_an_ordinary_failure(tmp_path: Path) -> None:
     async def work(cell: Cell) -> Finished:
         return await cell.box.run(["no-such-command"])
