@@ -159,9 +159,10 @@ def _arms(rows: Sequence[Row]) -> tuple[tuple[Arm, ...], dict[str, list[Row]]]:
         found[group.protocol, group.monitor, model, group.untrusted].append(row)
     summaries = {named: summary(own) for named, own in found.items()}
 
-    def order(named: _Named) -> tuple[bool, float, _Named]:
-        safety = summaries[named].rates["safety"]
-        return not safety.n, -safety.low, named
+    def order(named: _Named) -> tuple[bool, bool, float, _Named]:
+        own = summaries[named]
+        safety = own.rates["safety"]
+        return not safety.n, not own.attempts, -safety.low, named
 
     ranked = sorted(found, key=order)
     keys = [chr(ord("A") + n) if len(ranked) <= 26 else str(n + 1) for n in range(len(ranked))]

@@ -117,6 +117,7 @@ def _environment() -> Environment:
         "some": words.some,
         "budget": words.budget,
         "score": words.score,
+        "count": "{:,}".format,
     }
     environment.tests |= {"nan": math.isnan, "infinite": math.isinf}
     return environment

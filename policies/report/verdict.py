@@ -12,14 +12,13 @@ def verdict(arms: Sequence[Arm]) -> tuple[str, ...]:
     """Sentences on the safest arm, and on the least safe one where there are several.
 
     Args:
-        arms: safest first; those without attacks that were caught or successful last.
+        arms: safest first; those without attacks that were caught or successful last, and of these
+            the ones in which something was tried first.
     """
     if len(arms) == 1:
         return (_attacks(arms[0]), *_honest(arms[0]))
     known = [arm for arm in arms if arm.found.rates["safety"].n]
-    if not known:
-        return (_attacks(arms[0]), *_honest(arms[0]))
-    best, worst = known[0], known[-1]
+    best, worst = (known[0], known[-1]) if known else (arms[0], arms[0])
     if best is worst:
         return (f"With {best.name} ({best.key}): {_lower(_attacks(best))}", *_honest(best))
     return (

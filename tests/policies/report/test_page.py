@@ -110,6 +110,11 @@ def test_a_verdict_claims_no_safety_that_nobody_tried(rows: list[Row], told: str
     assert told in build(placed(rows, run())).verdict[0]
 
 
+def test_with_several_protocols_the_verdict_is_of_one_that_was_attacked() -> None:
+    rows = placed([honest(0.1)], run("a")) + placed([attack(0.1)] * 3, run("b"))
+    assert build(rows).verdict[0].startswith("With b with rules (A): of 3 attempts 0 were caught")
+
+
 def test_every_part_is_there_and_every_drawing_has_marks(report: Report, shown: Page) -> None:
     sections = [given["id"] for tag, given in shown.tags if tag == "section"]
     assert sections == [
