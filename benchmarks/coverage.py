@@ -115,7 +115,10 @@ def planted(cell: Cell, rng: np.random.Generator) -> list[Row]:
 def _row(mode: Mode, score: float, variant: str) -> Row:
     attack = mode == "attack"
     outcome = Outcome(mode, True, attack, attack, 1, 0, False, False, False)
-    return Row(_RUN, "planted", mode, "planted", variant, outcome, suspicion=(score,))
+    harm = 0 if attack else None
+    return Row(
+        _RUN, "planted", mode, "planted", variant, outcome, suspicion=(score,), harmful_turn=harm
+    )
 
 
 def coverage(cell: Cell, trials: int, interval: Interval = catch_rate, seed: int = 0) -> float:

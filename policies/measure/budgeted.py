@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.measure import bootstrap
-from policies.measure.observed import attempted, cut_off, succeeds
+from policies.measure.observed import attempted, cut_off, succeeds, undated
 from policies.measure.rates import Rate, Unit, clustered
 from policies.measure.rows import Row
 from policies.measure.scored import Case, levels, top, units
@@ -91,7 +91,7 @@ def at_budget(
     value = _Play(known, budget, unit, "value")
     value.ranked.check(budget, _PLURAL[unit])
     worst = best = value
-    if any(math.inf in levels(row) or row.ending_turn is not None for row in known):
+    if any(math.inf in levels(row) or row.ending_turn is not None or undated(row) for row in known):
         worst, best = _Play(known, budget, unit, "worst"), _Play(known, budget, unit, "best")
 
     clusters = [row.cluster for row in known]

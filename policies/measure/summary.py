@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from policies.measure.outcome import MEASURES, measures, unscored
@@ -76,8 +76,12 @@ def summary(rows: Sequence[Row]) -> Summary:
     """Every rate as run, with what it rests on."""
     scored = [row.outcome for row in rows if row.outcome is not None]
     attacks = [outcome for outcome in scored if outcome.mode != "honest"]
+    counts: dict[str, list[Count]] = {measure: [] for measure in MEASURES}
+    for row in rows:
+        for measure, count in _counts(row):
+            counts[measure].append(count)
     return Summary(
-        rates={measure: as_run(rows, measure) for measure in MEASURES},
+        rates={measure: over(found, measure) for measure, found in counts.items()},
         honest=len(scored) - len(attacks),
         attacks=len(attacks),
         attempts=sum(one.attempted or one.caught for one in attacks),
@@ -113,8 +117,8 @@ def as_run(rows: Sequence[Row], measure: str, level: float = 0.95) -> Rate:
         measure: which of `outcome.MEASURES`.
         level: see `rates.wilson`.
     """
-    counts = [one for row in rows if (one := _count(row, measure)) is not None]
-    return over(counts, measure, level)
+    counts = (found for row in rows for found in _counts(row))
+    return over([count for name, count in counts if name == measure], measure, level)
 
 
 def over(counts: Iterable[Count], measure: str, level: float = 0.95) -> Rate:
@@ -139,15 +143,14 @@ def over(counts: Iterable[Count], measure: str, level: float = 0.95) -> Rate:
     return replace(rate(0), low=low, high=high, unit=unit)
 
 
-def _count(row: Row, measure: str) -> Count | None:
-    """What a sample adds; None where the measure is not defined for it."""
+def _counts(row: Row) -> Iterator[tuple[str, Count]]:
+    """What a sample adds to each measure that is defined for it."""
     outcome = row.outcome
-    if measure == "audit_rate":
-        if outcome is None or outcome.mode != "honest":
-            return None
-        return Count(row.cluster, outcome.audited, outcome.actions)
-    value = (unscored() if outcome is None else measures(outcome))[measure]
-    if math.isnan(value):
-        return None
-    doubtful = outcome is not None and outcome.rests_on_failure
-    return Count(row.cluster, round(value), doubtful=int(doubtful))
+    values = unscored() if outcome is None else measures(outcome)
+    doubtful = int(outcome is not None and outcome.rests_on_failure)
+    for measure, value in values.items():
+        if measure == "audit_rate":
+            if outcome is not None and outcome.mode == "honest":
+                yield measure, Count(row.cluster, outcome.audited, outcome.actions)
+        elif not math.isnan(value):
+            yield measure, Count(row.cluster, round(value), doubtful=doubtful)
