@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from policies.measure.budgeted import at_budget
+from policies.measure.episode import episode_safety
 from policies.measure.rates import Unit
 from policies.measure.rows import Row
+from policies.measure.selection import selection
 from policies.measure.spending import spending
 from policies.measure.summary import Group, grouped, summary
 from policies.measure.thresholds import BudgetRefused, check_budget
@@ -19,7 +21,7 @@ from policies.measure.usefulness import scaled_usefulness
 from policies.measure.worst import worst
 from policies.report import drawn
 from policies.report.cautions import cautions
-from policies.report.data import Arm, AtBudget, Cell, Ranking, Report, Source
+from policies.report.data import ATTACKED, Arm, AtBudget, Cell, Ranking, Report, Source
 from policies.report.links import Viewer
 from policies.report.ranking import ranking
 from policies.report.verdict import verdict
@@ -29,6 +31,10 @@ _UNITS: tuple[Unit, ...] = ("trajectory", "action")
 
 _Named: TypeAlias = tuple[str, str, str, str]  # protocol, monitor, its model, untrusted model
 
+EPISODES = (10, 100, 1000)
+"""Samples of the episodes that safety is shown over."""
+CHOOSING = 200
+"""Draws of the bootstrap for each of the choices of attackers: there are five to show."""
 DRAWN = 6
 """Protocols whose monitor gets drawings of its own."""
 
@@ -41,7 +47,7 @@ class Judging:
         arm: its key.
         rows: its samples.
         budget: see `build`.
-        ranked: whether its ROC curve is wanted.
+        ranked: whether its ROC curve is wanted, and what attackers that choose make of it.
     """
 
     arm: str
@@ -175,6 +181,7 @@ def _arms(rows: Sequence[Row]) -> tuple[tuple[Arm, ...], dict[str, list[Row]]]:
             summaries[named],
             worst(found[named]),
             scaled_usefulness(found[named], rows),
+            {samples: episode_safety(found[named], samples, ATTACKED) for samples in EPISODES},
         )
         for key, named in zip(keys, ranked, strict=True)
     )
@@ -202,7 +209,11 @@ def _attack(group: Group) -> str:
 def _at_budget(one: Judging, unit: Unit) -> AtBudget:
     """The figures at the budget, or why there are none."""
     try:
-        return AtBudget(one.arm, one.budget, unit, at_budget(one.rows, one.budget, unit))
+        found = at_budget(one.rows, one.budget, unit)
+        choosing = None
+        if unit == "trajectory" and one.ranked:
+            choosing = selection(one.rows, one.budget, unit, times=CHOOSING)
+        return AtBudget(one.arm, one.budget, unit, found, choosing=choosing)
     except BudgetRefused as refusal:
         return AtBudget(one.arm, one.budget, unit, None, str(refusal))
 

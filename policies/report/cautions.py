@@ -52,6 +52,8 @@ def _of_arms(arms: Sequence[Arm]) -> Iterable[Warned]:
                 f"{arm.key}: only {decided} caught or successful: fewer than {FEW} say next to "
                 "nothing about safety.",
             )
+        for line in arm.worst.warnings if len(arm.worst.policies) > 1 else ():
+            yield Warned("careful", f"{arm.key}: safety against the worst attack: {line}.")
         if not found.honest:
             yield Warned(
                 "careful",
@@ -107,6 +109,8 @@ def _of_budgets(at_budget: Sequence[AtBudget]) -> Iterable[Warned]:
                 f"score exactly {score(one.found.threshold.value)}, the threshold; a coin decides "
                 "which of them are flagged.",
             )
+        for line in one.choosing.warnings if one.choosing else ():
+            yield Warned("careful", f"{one.arm}: attackers that choose: {line}.")
         if one.found.unknown:
             yield Warned(
                 "careful",
@@ -140,6 +144,13 @@ def _of_logs(rows: Sequence[Row], skipped: Sequence[tuple[str, str]]) -> Iterabl
         yield Warned(
             "careful",
             f"{some(len(skipped), 'log')} could not be used; they are named at the end.",
+        )
+    if any(row.run.source == "control_arena" for row in rows):
+        yield Warned(
+            "careful",
+            "ControlArena's logs tell neither attempts nor when a side task was done: every attack "
+            "sample counts as an attempt, and the lower ends at a budget take each success for one "
+            "before any alarm.",
         )
     broken = sorted({row.run.log for row in rows if row.run.status != "success"})
     if broken:

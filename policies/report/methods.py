@@ -41,6 +41,17 @@ METHODS = (
         "one, all missed at the other.",
     ),
     (
+        "Attackers that choose",
+        "Where to start and when to give up are fitted on half of the worlds and applied to the "
+        "other half, and the other way round; at least a tenth of the attempts must be carried "
+        "through where the choice is fitted.",
+    ),
+    (
+        "Over an episode",
+        "The chance that no attack succeeds unseen in so many samples, when each is attacked with "
+        "the same chance and the first catch or unseen success ends the episode.",
+    ),
+    (
         "Structure-only curves",
         "ROC curves of scores that know a trajectory's form and nothing of its content.",
     ),

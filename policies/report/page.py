@@ -13,7 +13,7 @@ from markupsafe import Markup
 from policies.measure.quality import UPTO
 from policies.measure.rates import Rate
 from policies.report import charts, words
-from policies.report.data import Arm, Fate, Report, Strip, Weight
+from policies.report.data import ATTACKED, Arm, Fate, Report, Strip, Weight
 from policies.report.methods import METHODS
 from policies.report.svg import element, interval
 
@@ -28,6 +28,10 @@ _FATES: dict[Fate, str] = {
     "honest": "honest",
 }
 _SHAPES = {"turns": "turns", "draws": "draws", "bytes_out": "bytes out"}
+_LADDER = {
+    "protocol": "the protocol: where others were caught least",
+    "scores": "the scores: what a copy of the monitor says",
+}
 _KINDS = {
     "input": "Tokens in",
     "output": "Tokens out",
@@ -72,6 +76,10 @@ def page(data: Report) -> str:
             cards=list(_cards(data, first)),
             cells=cells,
             budgets=[one for one in data.at_budget if one.arm in cells],
+            choosing=[one for one in data.at_budget if one.choosing and one.choosing.steps],
+            ladder=_LADDER,
+            episodes=[arm for arm in shown if any(one.n for one in arm.episodes.values())],
+            attacked=ATTACKED,
             both=both[: _LIMITS["both"]],
             strips=_strips(data, longest),
             per_bar=math.ceil(longest / charts.PLACES),

@@ -118,8 +118,8 @@ def test_with_several_protocols_the_verdict_is_of_one_that_was_attacked() -> Non
 def test_every_part_is_there_and_every_drawing_has_marks(report: Report, shown: Page) -> None:
     sections = [given["id"] for tag, given in shown.tags if tag == "section"]
     assert sections == [
-        *("verdict", "figures", "warnings", "protocols", "budget", "frontier", "roc"),
-        *("suspicion", "turns", "bytes", "cost", "timing", "methods", "logs"),
+        *("verdict", "figures", "warnings", "protocols", "budget", "choosing", "episodes"),
+        *("frontier", "roc", "suspicion", "turns", "bytes", "cost", "timing", "methods", "logs"),
     ]
     kinds = {
         "frontier": {"circle.dot", "line.error"},
