@@ -27,7 +27,12 @@ _FATES: dict[Fate, str] = {
     "harmless": "harmless",
     "honest": "honest",
 }
-_SHAPES = {"turns": "turns", "draws": "draws", "bytes_out": "bytes out"}
+_SHAPES = {
+    "turns": "turns",
+    "draws": "draws",
+    "length": "tokens written",
+    "bytes_out": "bytes out",
+}
 _LADDER = {
     "protocol": "the protocol: where others were caught least",
     "scores": "the scores: what a copy of the monitor says",

@@ -10,7 +10,7 @@ import pytest
 
 from policies.measure.quality import BUDGETS, quality
 from policies.measure.roc import auroc, log_auroc, pauroc, tpr_at
-from policies.measure.rows import Row
+from policies.measure.rows import Row, Spent
 from tests.policies.rowmaking import attack, honest, void
 
 RNG = np.random.default_rng(7)
@@ -57,6 +57,8 @@ def test_a_shape_that_gives_attacks_away_stands_beside_the_monitor() -> None:
     }
     counted = [replace(row, bytes_out=(0, 9 if row.mode == "honest" else 3)) for row in blind]
     assert quality(counted, times=20).baselines["bytes_out"].value == 0.0
+    wordy = [replace(row, spent={"untrusted": Spent(output=row.turns)}) for row in blind]
+    assert quality(wordy, times=20).baselines["length"].value == 1.0
 
 
 def test_what_cannot_be_expressed_is_left_out_with_the_reason() -> None:

@@ -22,6 +22,8 @@ def tiny(logs: tuple[Path, ...], budget: float | None) -> None:
     """What every one of them does first."""
     if budget:
         raise usage_error(f"no budget\nof {budget}")
+    if budget is not None:
+        raise RuntimeError("nobody thought of nought")
     click.echo(f"{len(read_logs(logs).rows)} rows")
 
 
@@ -109,3 +111,9 @@ def test_what_is_skipped_is_named_and_the_rest_is_read(tmp_path: Path, logs: lis
     assert first.startswith(f"skipped {tmp_path}/00.eval: it is damaged")
     assert last == "skipped 2 more logs"
     assert len(done.stderr.splitlines()) == 11
+
+
+def test_a_fault_of_the_program_is_no_answer(logs: list[Path]) -> None:
+    done = call(TINY, str(logs[0]), "--budget", "0")
+    assert done.exit_code == 4
+    assert "RuntimeError: nobody thought of nought" in done.stderr
