@@ -163,7 +163,7 @@ def test_composed_monitors_nest_and_tell_their_roles() -> None:
         "second": {"name": "ensemble", "members": ["prompted", {"name": "untrusted", "draws": 2}]},
     }
     found = monitors.resolve(spec)
-    assert found.roles == {"monitor", "trusted"}
+    assert found.roles == {"monitor", "trusted", "untrusted"}
     assert monitors.resolve(json.loads(found.label)).label == found.label
 
 
