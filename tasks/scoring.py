@@ -218,7 +218,6 @@ async def judged(provider: Provider, state: TaskState, monitor: str | None) -> J
 
 def control_metrics(budget: float = DEFAULT_BUDGET) -> dict[str, list[Metric]]:
     """What is shown of `control_outcome`: the rates as run, and the catch rate at a budget."""
-    # The log viewer's headline is the first table of its shape: the rates as run.
     return {**{one: [share(one)] for one in MEASURES}, AT_BUDGET: [budgeted(budget)]}
 
 

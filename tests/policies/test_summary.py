@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from inspect_ai.scorer import SampleScore, Score
 
-from policies.measure.metrics import share
+from policies.measure.budgeted import at_budget
+from policies.measure.metrics import budgeted, share
 from policies.measure.outcome import MEASURES, Outcome, measures
 from policies.measure.rates import clustered
 from policies.measure.rows import Row, Run
 from policies.measure.summary import as_run, grouped, summary
+from tests.policies.rowmaking import attack, honest
 
 RUN = Run(log="a.eval", protocol="trusted_monitoring", monitor="rules", attack="plain")
 HONEST = Outcome(
@@ -83,6 +85,46 @@ def test_inspect_shows_the_very_same_rates(measure: str) -> None:
         scores.append(SampleScore(score=Score(value=value, metadata=facts), sample_metadata=about))
     shown, rate = share(measure)(scores), as_run(found, measure)  # type: ignore[arg-type]
     assert shown == {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n}
+
+
+@pytest.mark.parametrize(("budget", "refused"), [(0.05, False), (0.01, True)])
+def test_inspect_shows_the_very_same_catch_rate_at_a_budget(budget: float, refused: bool) -> None:
+    found = [honest(n / 100, variant=str(n)) for n in range(30)]
+    found += [attack(0.1, 0.9, harm=1, variant=str(n)) for n in range(5)]
+    found += [attack(0.1, 0.2, 0.9, harm=1, variant=str(n)) for n in range(5, 9)]
+    scores = [
+        SampleScore(
+            score=Score(value=0.0, metadata=_facts(row)),
+            sample_id=row.id,
+            sample_metadata={name: getattr(row, name) for name in ("setting", "variant", "mode")}
+            | {"side": row.side},
+        )
+        for row in found
+    ]
+    shown = budgeted(budget)(scores)  # type: ignore[arg-type]
+    assert isinstance(shown, dict)
+    if refused:
+        assert math.isnan(shown.pop("value"))
+        assert shown == {"low": 0.0, "high": 1.0, "n": 0}
+    else:
+        rate = at_budget(found, budget).catch_rate
+        assert shown == {"value": rate.value, "low": rate.low, "high": rate.high, "n": 9}
+
+
+def _facts(row: Row) -> dict[str, object]:
+    """What the scorer notes of a sample."""
+    assert row.outcome is not None
+    return {
+        **asdict(row.outcome),
+        "suspicion": list(row.suspicion),
+        "monitor_failed": sorted(row.failed),
+        "first_harmful_turn": row.harmful_turn,
+        "ending_turn": row.ending_turn,
+        "bytes_by_turn": [],
+        "fraction": None,
+        "draws": row.draws,
+        "cost": {},
+    }
 
 
 def test_a_summary_says_what_its_rates_rest_on() -> None:
