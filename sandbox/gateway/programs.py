@@ -291,6 +291,7 @@ class ScpSource(Program):
         blob = shelf.files.get(path)
         self._pieces: Iterator[bytes] = iter(())
         self._stage = 0
+        self._sent = False
         if blob is None:
             self._head = f"\x01scp: {path}: No such file or directory\n".encode("utf-8", "replace")
         else:
@@ -305,16 +306,18 @@ class ScpSource(Program):
             if self._head.startswith(b"\1"):
                 self.status = 1
             return self._head
+        if self._sent:  # not before: a client whose last word finds nobody fails
+            self.status = 0
         return self.more() if self._stage == 2 else b""
 
     def more(self) -> bytes:
         """The next part of the file."""
-        if self._stage != 2 or self.status is not None:
+        if self._stage != 2 or self._sent:
             return b""
         piece = next(self._pieces, b"")
         if piece:
             return piece
-        self.status = 0
+        self._sent = True
         return b"\0"
 
 
