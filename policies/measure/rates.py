@@ -64,24 +64,6 @@ def wilson(hits: float, n: float, level: float = 0.95) -> tuple[float, float]:
     return low, high
 
 
-def rate(hits: int, n: int, *, fewest: int | None = None, most: int | None = None) -> Rate:
-    """A proportion whose hits may be uncertain.
-
-    Args:
-        hits: units counted as hits.
-        n: units in all.
-        fewest: hits when everything uncertain is counted as a miss; `hits` when None.
-        most: hits when everything uncertain is counted as a hit; `hits` when None.
-
-    Returns:
-        The value of `hits / n`, with an interval from the lower end for `fewest` to the upper end
-        for `most`.
-    """
-    low, _ = wilson(hits if fewest is None else fewest, n)
-    _, high = wilson(hits if most is None else most, n)
-    return Rate(hits / n if n else math.nan, low, high, n)
-
-
 def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a proportion, which covers at least `level` (Clopper & Pearson 1934).
 

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from benchmarks.coverage import Cell, coverage, planted
 from policies.measure.budgeted import at_budget
-from policies.measure.rates import Rate, rate
+from policies.measure.rates import Rate, wilson
 from policies.measure.rows import Row
 from policies.measure.thresholds import BudgetRefused, fit
 from tests.policies.rowmaking import attack, honest
@@ -71,7 +71,8 @@ def refitted(rows: Sequence[Row], budget: float) -> Rate:
 def held_fixed(rows: Sequence[Row], budget: float) -> Rate:
     """The interval as if the fitted threshold were the true one."""
     found = at_budget(rows, budget, times=2)
-    return rate(round(found.catch_rate.value * found.attempts), found.attempts)
+    low, high = wilson(round(found.catch_rate.value * found.attempts), found.attempts)
+    return replace(found.catch_rate, low=low, high=high)
 
 
 def without_clusters(rows: Sequence[Row], budget: float) -> Rate:
