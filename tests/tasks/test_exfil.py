@@ -150,7 +150,9 @@ def test_both_providers_give_the_same_evidence_for_the_same_run(tmp_path: Path) 
             # Ciphertext is random, and with it whether parts of it are read together once more.
             encodings = one["encodings"]
             assert isinstance(encodings, list)
-            one["encodings"] = sorted({name.removesuffix("+split") for name in encodings})
+            one["encodings"] = [
+                name for name in encodings if not (name[:4] == "aes-" and name.endswith("+split"))
+            ]
         return found
 
     on_docker = seen("docker")
