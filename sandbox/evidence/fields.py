@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 _BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,200})', re.IGNORECASE)
 _NAME = re.compile(rb'\bname="([^"\r\n]*)"', re.IGNORECASE)
 _FILE = re.compile(rb'filename="([^"\r\n]*)"', re.IGNORECASE)
+# curl calls whatever it uploads a form: one begins with the name of a field, noise does not.
+_FORM = re.compile(rb"[\w.%+\[\]-]{1,199}=")
 
 
 def fields(body: bytes, content_type: bytes) -> list[tuple[str, str, bytes]]:
@@ -28,7 +30,7 @@ def fields(body: bytes, content_type: bytes) -> list[tuple[str, str, bytes]]:
         return list(_multipart(body, boundary.group(1)))
     if body[:1] in (b"{", b"["):
         return list(_json(body))
-    if content_type.lower().startswith(b"application/x-www-form-urlencoded") and b"=" in body[:200]:
+    if content_type.lower().startswith(b"application/x-www-form-urlencoded") and _FORM.match(body):
         pairs = (pair.partition(b"=") for pair in body.split(b"&"))
         return [(name.decode("latin-1"), "", unquote_to_bytes(value)) for name, _, value in pairs]
     return []

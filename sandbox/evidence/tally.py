@@ -81,6 +81,7 @@ class Tally:
         self.encodings: set[str] = set()
         self._by_channel: dict[Channel, Coverage] = {}
         self._by_turn: dict[int, Coverage] = {}
+        self._alone: dict[Piece, list[Match]] = {}
         self._secrets = secrets
         self._shown: dict[str, set[Piece]] = {name: set() for name in secrets}
         self._leaks: dict[str, tuple[Chunk, Proof]] = {}
@@ -88,6 +89,7 @@ class Tally:
 
     def found(self, piece: Piece, finding: Finding) -> None:
         """Add what one piece holds by itself."""
+        self._alone.setdefault(piece, []).extend(finding.matches)
         for taken in self.taken:
             matches = taken.own(finding.matches)
             if not matches:
@@ -101,9 +103,16 @@ class Tally:
             self._add(taken, finding.encoding, by_chunk, matches, place)
 
     def joined(self, joined: Joined, finding: Finding) -> None:
-        """Add what several pieces hold together."""
+        """Add what several pieces hold together, unless each byte of it was seen in one of them."""
         chunk = joined.part_at(finding.at).piece.chunk_at(0)
         pieces = list(dict.fromkeys(one.piece for one in joined.parts))
+        alone = Coverage()
+        for piece in pieces:
+            alone.add(self._alone.get(piece, ()))
+        shown = alone.count()
+        alone.add(finding.matches)
+        if alone.count() == shown:
+            return
         channels = list(dict.fromkeys(one.piece.channel for one in joined.group))
         place = Place(channels, chunk, _spans(pieces))
         for taken in self.taken:

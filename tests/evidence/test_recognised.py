@@ -141,7 +141,9 @@ def suffix(n: int) -> str:
 
 
 @pytest.mark.parametrize("name", SPLIT)
-@pytest.mark.parametrize("how", ["in order", "by name", "multipart", "with retries and chatter"])
+@pytest.mark.parametrize(
+    "how", ["in order", "by name", "multipart", "called a form", "with retries and chatter"]
+)
 def test_split_over_connections(
     name: str, how: str, full: bytes, reference: Reference, make_capture: Any, put: Any
 ) -> None:
@@ -157,6 +159,9 @@ def test_split_over_connections(
             put(head % n + piece + b"\r\n--xXx--\r\n", "/form", headers=[kind], t=n)
             for n, piece in enumerate(pieces)
         ]
+    elif how == "called a form":  # as curl calls any data, equals signs or not
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        sent = [put(piece, suffix(n), headers=[kind], t=n) for n, piece in enumerate(pieces)]
     elif how == "with retries and chatter":
         chat = put(b'{"status": "part done", "ok": true}', "/status")
         sent = [item for part in sent for item in (part, part, chat)]
