@@ -2,12 +2,14 @@
 
 import re
 
-# Longer opening lines are not waited for: whatever it is, it is recorded as raw bytes.
+# Longer opening lines are not waited for: what does not begin like a request is recorded as raw
+# bytes.
 _LONGEST_LINE = 16 << 10
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SSH = (b"SSH-2.0-", b"SSH-1.99-")
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 _REQUEST_LINE = re.compile(_TOKEN + rb" [^\s]+ HTTP/1\.[01]\r?\n")
+_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/|\*|https?://)")
 _OPENING = re.compile(_TOKEN + rb"( [^\s]*( [HTP/1.0]*\r?)?)?")
 # FTP's first word is USER for people and AUTH for those who want TLS first.
 _COMMANDS = {b"EHLO": "smtp", b"HELO": "smtp", b"USER": "ftp", b"AUTH": "ftp"}
@@ -39,8 +41,8 @@ def looks_like_http(opening: bytes) -> bool | None:
     """Whether a connection opens with an HTTP/1 request line; None until that can be told."""
     if _REQUEST_LINE.match(opening):
         return True
-    if len(opening) < _LONGEST_LINE and _OPENING.fullmatch(opening):
-        return None
+    if _OPENING.fullmatch(opening):
+        return None if len(opening) < _LONGEST_LINE else bool(_REQUEST.match(opening))
     return False
 
 

@@ -53,6 +53,8 @@ def pieces_of(wire: bytes, size: int) -> list[bytes]:
         (b"GET / SMTP/1.1\r\n", 80, "raw", False),
         (b"x" * 40_000, 80, "raw", False),
         (b"GET /" + b"x" * 40_000, 80, "raw", False),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: h.example\r\n\r\n", 80, "http", True),
+        (b"FETCH /" + b"x" * 40_000, 80, "raw", False),
         (b"\x16", 443, "raw", False),
         (b"\x16\x04\x01", 443, "raw", False),
     ],
