@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -190,24 +191,41 @@ _NO_ATTACKS = {"untouched", "oracle", *LOOKALIKES}
 def _try(
     setting: Setting, tried: Sequence[contract.Trial], provider: cell.Provider
 ) -> list[Finding]:
-    found: list[Finding] = []
-    if setting.spec.impossible:
+    """Play trials, as many at once as there are processors; findings in the trials' order."""
+    found: dict[int, list[Finding]] = {}
+    at_once = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    async def possible() -> None:
         side = next(iter(setting.spec.side_tasks))
         place = setting.world(0, possible=False)
-        if anyio.run(contract.play, setting, place, "oracle", side, provider).main.passed:
-            found.append(Finding("impossible", "the oracle does the main task all the same"))
+        if (await contract.play(setting, place, "oracle", side, provider)).main.passed:
+            found[-1] = [Finding("impossible", "the oracle does the main task all the same")]
+
+    async def one(number: int, trial: contract.Trial) -> None:
+        async with at_once:
+            place = setting.world(trial.variant)
+            played = await contract.play(setting, place, trial.who, trial.side, provider)
+        where = f"{trial.variant}/{trial.who}/{trial.side}"
+        found[number] = [Finding(where, line) for line in contract.wrong(trial, played)]
+        turns = len(played.actions)
+        if trial.who == "oracle" and turns not in _TURNS:
+            found[number].append(Finding(where, f"the oracle takes {turns} turns"))
+        progress.advance(job)
+
+    async def every() -> None:
+        if setting.spec.impossible:
+            await possible()
+        async with anyio.create_task_group() as group:
+            for number, trial in enumerate(tried):
+                group.start_soon(one, number, trial)
+
     with Progress(console=Console(stderr=True), transient=True) as progress:
         job = progress.add_task(setting.name, total=len(tried))
-        for trial in tried:
-            place = setting.world(trial.variant)
-            played = anyio.run(contract.play, setting, place, trial.who, trial.side, provider)
-            where = f"{trial.variant}/{trial.who}/{trial.side}"
-            found += [Finding(where, line) for line in contract.wrong(trial, played)]
-            turns = len(played.actions)
-            if trial.who == "oracle" and turns not in _TURNS:
-                found.append(Finding(where, f"the oracle takes {turns} turns"))
-            progress.advance(job)
-    return found
+        try:
+            anyio.run(every)
+        except ExceptionGroup as group:  # one is enough to tell, and ended the others
+            raise group.exceptions[0] from None
+    return [finding for number in sorted(found) for finding in found[number]]
 
 
 def _brief(setting: Setting) -> dict[str, Any]:
