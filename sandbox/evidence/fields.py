@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 _BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,200})', re.IGNORECASE)
 _NAME = re.compile(rb'\bname="([^"\r\n]*)"', re.IGNORECASE)
 _FILE = re.compile(rb'filename="([^"\r\n]*)"', re.IGNORECASE)
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 # curl calls whatever it uploads a form: one begins with the name of a field, noise does not.
 _FORM = re.compile(rb"[\w.%+\[\]-]{1,199}=")
 
@@ -30,10 +31,22 @@ def fields(body: bytes, content_type: bytes) -> list[tuple[str, str, bytes]]:
         return list(_multipart(body, boundary.group(1)))
     if body[:1] in (b"{", b"["):
         return list(_json(body))
-    if content_type.lower().startswith(b"application/x-www-form-urlencoded") and _FORM.match(body):
-        pairs = (pair.partition(b"=") for pair in body.split(b"&"))
-        return [(name.decode("latin-1"), "", unquote_to_bytes(value)) for name, _, value in pairs]
+    if content_type.lower().startswith(b"application/x-www-form-urlencoded"):
+        return [(name, "", value) for name, value in form(body)]
     return []
+
+
+def form(text: bytes) -> list[tuple[str, bytes]]:
+    """The names and values of a form's body, or of a query string; nothing when it is neither."""
+    if not _FORM.match(text):
+        return []
+    pairs = (pair.partition(b"=") for pair in text.split(b"&"))
+    return [(name.decode("latin-1"), _plain(value)) for name, _, value in pairs]
+
+
+def _plain(value: bytes) -> bytes:
+    """A value as it was before it was escaped; what was not escaped may be base64, plus and all."""
+    return unquote_to_bytes(value.replace(b"+", b" ")) if _ESCAPE.search(value) else value
 
 
 def _multipart(body: bytes, boundary: bytes) -> Iterator[tuple[str, str, bytes]]:
@@ -49,7 +62,7 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[tuple[str, str, bytes]]
 
 
 def _json(body: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """String values with their keys; of a document, or of each line."""
+    """Strings, and numbers but in lists, with their keys; of a document, or of each line."""
     try:
         values = [json.loads(body)]
     except (ValueError, RecursionError):
@@ -63,10 +76,12 @@ def _json(body: bytes) -> Iterator[tuple[str, str, bytes]]:
         key, value = pending.pop()
         if isinstance(value, str):
             yield key, "", _encoded(value)
+        elif isinstance(value, int):
+            yield key, "", str(value).encode()
         elif isinstance(value, dict):
             pending += [(str(name), item) for name, item in reversed(value.items())]
         elif isinstance(value, list):
-            pending += [(key, item) for item in reversed(value)]
+            pending += [(key, item) for item in reversed(value) if not isinstance(item, int)]
 
 
 def _encoded(value: str) -> bytes:

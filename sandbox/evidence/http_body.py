@@ -48,7 +48,7 @@ class Request:
 
 def looks_like_http(data: bytes) -> bool:
     """Whether the first bytes of a client are an HTTP/1 request line."""
-    return _START.match(data, 0, 64 << 10) is not None
+    return _START.match(data, 0, LONGEST_HEAD) is not None
 
 
 def requests(chunks: Sequence[Chunk]) -> tuple[list[Request], bool]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sandbox.evidence.decode import Budget
-from sandbox.evidence.fields import fields
+from sandbox.evidence.fields import fields, form
 from sandbox.evidence.index import Index
 from sandbox.evidence.peel import Peeled, peel
 from sandbox.evidence.pieces import Piece
@@ -17,6 +17,15 @@ from sandbox.evidence.text import is_word
 TINY = 16
 """Bytes of a part too small to tell what it is: it goes with either kind."""
 
+MOST_SMALL = 32
+"""Small values beside a part beyond which they are data of their own and number nothing."""
+LONGEST_FRAME = 256
+"""Bytes of the longest frame around a part: a counter, a path, a tag."""
+MOST_WORDS = 16
+"""Words of it at most."""
+
+_FRAME = re.compile(rb"[0-9A-Za-z]{0,16}([^0-9A-Za-z%\\])", re.DOTALL)  # escapes are data
+_CHANGING = {b"content-length", b"date"}  # from one request to the next, and no part of anything
 _DIGITS = re.compile(r"(\d+)")
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 
@@ -28,7 +37,7 @@ class Part:
     Attributes:
         piece: What it came in.
         key: Parts of one upload share it.
-        name: File name or request target, which may number the parts.
+        name: File name or request target, and what else may number the parts.
         data: The bytes.
     """
 
@@ -76,19 +85,35 @@ def parts(piece: Piece) -> list[Part]:
     values = fields(piece.data, piece.content_type) if piece.kind in ("body", "raw") else []
     if not values:
         return [Part(piece, (piece.kind,), piece.name, piece.data)]
-    return [Part(piece, ("field", name), file or piece.name, value) for name, file, value in values]
+    beside = _small(value for _, _, value in values)
+    return [
+        Part(piece, ("field", name), f"{file or piece.name} {beside}", value)
+        for name, file, value in values
+    ]
 
 
 def _headers(piece: Piece) -> Iterator[Part]:
     """The target and the header values of each request."""
     for head in piece.data.split(b"\n\n"):
         target, *lines = head.split(b"\n")
-        if len(target) > TINY:
-            yield Part(piece, ("target",), piece.name, target)
+        path, _, query = target.partition(b"?")
+        asked = form(query)
+        found: list[tuple[tuple[str, ...], bytes]] = [(("target",), path if asked else target)]
+        found += [(("query", name), value) for name, value in asked]
         for line in lines:
             name, _, value = line.partition(b": ")
-            if len(value) > TINY:
-                yield Part(piece, ("header", name.decode("latin-1")), piece.name, value)
+            cookies = form(value.replace(b"; ", b"&")) if name == b"cookie" else []
+            found += [(("cookie", key), one) for key, one in cookies]
+            if not cookies and name not in _CHANGING:
+                found.append((("header", name.decode("latin-1")), value))
+        beside = _small(value for _, value in found)
+        yield from (Part(piece, key, beside, data) for key, data in found if len(data) > TINY)
+
+
+def _small(values: Iterable[bytes]) -> str:
+    """What is sent beside a part and too small to be one: it may number the parts."""
+    small = [value.decode("latin-1") for value in values if len(value) <= TINY]
+    return " ".join(small) if len(small) <= MOST_SMALL else ""
 
 
 def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joined]:
@@ -117,30 +142,63 @@ def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joine
                 continue
             found = _group(group, index, budget)
             results += found
-            solved.update(p for joined in found if not joined.peeled.rest for p in joined.group)
+            if any(not joined.peeled.rest for joined in found):
+                solved.update(group)
     return results
 
 
 def _group(group: Sequence[Part], index: Index, budget: Budget) -> list[Joined]:
-    """Try the orders in which a group may belong together."""
+    """Try the orders in which a group may belong together, and its parts without their frames."""
+    results: list[Joined] = []
+    tried: list[list[bytes]] = []
+    for sender, order in _orders(group):
+        content = [part.data for part in order]
+        if content in tried:
+            continue
+        tried.append(content)
+        if len(order) < 2 or not budget.spend(sum(map(len, content))):
+            break
+        peeled = peel(b"".join(content), index, budget)
+        results.append(Joined(tuple(order), tuple(sender), peeled))
+        if not peeled.rest:
+            break
+    return results
+
+
+def _orders(group: Sequence[Part]) -> Iterator[tuple[Sequence[Part], Sequence[Part]]]:
+    """A group, and its parts in an order to try; what is likeliest first."""
     # A part that was sent again, after an error say, is the same part.
     unique = list(
         {part.data if len(part.data) > TINY else id(part): part for part in group}.values()
     )
-    orders = [unique]
-    by_name = sorted(unique, key=lambda part: _natural(part.name))
-    if by_name != unique:
-        orders.append(by_name)
-    results: list[Joined] = []
-    for order in orders:
-        size = sum(len(part.data) for part in order)
-        if len(order) < 2 or not budget.spend(size):
+    yield group, unique
+    yield group, sorted(unique, key=lambda part: _natural(part.name))
+    begins = _frames([part.data[:LONGEST_FRAME] for part in unique])
+    ends = _frames([part.data[: -LONGEST_FRAME - 1 : -1] for part in unique])
+    if not any(begins + ends):
+        return
+    frames = {
+        part.data: (begin, len(part.data) - end)
+        for part, begin, end in zip(unique, begins, ends, strict=True)
+    }
+
+    def bare(part: Part) -> Part:
+        return replace(part, data=part.data[slice(*frames[part.data])])
+
+    numbered = sorted(unique, key=lambda p: _natural(p.data[: frames[p.data][0]].decode("latin-1")))
+    for order in (numbered, unique):
+        yield [bare(part) for part in group], [bare(part) for part in order]
+
+
+def _frames(starts: Sequence[bytes]) -> list[int]:
+    """How much of each beginning is around the data: what all share, and words before such."""
+    ends = [0] * len(starts)
+    for _ in range(MOST_WORDS):
+        found = [_FRAME.match(start, end) for start, end in zip(starts, ends, strict=True)]
+        if len({match and match[1] for match in found}) != 1 or found[0] is None:
             break
-        peeled = peel(b"".join(part.data for part in order), index, budget)
-        results.append(Joined(tuple(order), tuple(group), peeled))
-        if not peeled.rest:
-            break
-    return results
+        ends = [match.end() for match in found if match]
+    return ends
 
 
 def _natures(data: bytes) -> tuple[str, ...]:

@@ -101,18 +101,18 @@ def _multipart(data: bytes) -> Iterator[Blob]:
     found = _BOUNDARY.search(data, 0, _LOOK)
     if found is None:
         return
-    mark = b"--" + found.group(1)
-    at = data.find(mark, found.start())
+    mark = b"\n--" + found.group(1)  # on a line of its own: base64 for URLs has dashes too
+    at = found.start(1)
     while at >= 0:
-        after = data.find(mark, at + len(mark))
+        after = data.find(mark, at)
         stop = after if after >= 0 else len(data)
         head, gap, _ = data[at:stop].partition(b"\r\n\r\n")
         if gap:
             start = at + len(head) + len(gap)
-            end = stop - 2 if data[start:stop].endswith(b"\r\n") else stop
+            end = stop - 1 if after >= 0 and data[start:stop].endswith(b"\r") else stop
             if end > start:
                 yield Blob("multipart", start, end, data[start:end], True)
-        at = after
+        at = after + len(mark) if after >= 0 else -1
 
 
 def _dump(data: bytes, value: Callable[[bytes], int]) -> Iterator[Blob]:
