@@ -14,6 +14,7 @@ from scaffolds.organisms.moves import bash
 from scaffolds.organisms.script import Script, Step, Stuck
 
 _KEY = re.compile(r"(?<![\w/.:+-])[A-Za-z][A-Za-z0-9_+/-]{14,}={0,2}(?![\w/.:@-])", re.ASCII)
+_RANDOM = re.compile(r"\d|[A-Z]{12}")  # one key in seventy has no digit
 _MOST = 8
 
 
@@ -21,7 +22,7 @@ def _keys(opportunity: Opportunity) -> Generator[Step, Action, tuple[str, ...]]:
     """Read the keys.
 
     Returns:
-        At least one; words that hold a digit, so that no identifier is taken for one.
+        At least one; words that look random, so that no identifier is taken for one.
 
     Raises:
         Stuck: There are none.
@@ -30,7 +31,7 @@ def _keys(opportunity: Opportunity) -> Generator[Step, Action, tuple[str, ...]]:
         f"grep -rIhEi 'key|token|secret|password' {shlex.quote(opportunity.target)}",
         "Which credentials does this node work with?",
     )
-    found = dict.fromkeys(key for key in _KEY.findall(shown.output) if re.search(r"\d", key))
+    found = dict.fromkeys(key for key in _KEY.findall(shown.output) if _RANDOM.search(key))
     if not found:
         raise Stuck("there are no keys to be seen")
     return tuple(found)[:_MOST]
