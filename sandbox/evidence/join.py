@@ -19,6 +19,8 @@ TINY = 16
 
 MOST_SMALL = 32
 """Small values beside a part beyond which they are data of their own and number nothing."""
+SPARE = 8
+"""Bytes of work for each byte of the parts that taking frames off may cost."""
 LONGEST_FRAME = 256
 """Bytes of the longest frame around a part: a counter, a path, a tag."""
 MOST_WORDS = 16
@@ -129,6 +131,8 @@ def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joine
     """
     results: list[Joined] = []
     solved: set[Part] = set()
+    # Looking for frames is extra: what it costs leaves nothing else unread.
+    spare = Budget(SPARE * sum(len(part.data) for part in candidates), words=budget.words)
     for broad in (False, True):
         groups: dict[tuple[str, ...], list[Part]] = {}
         for part in candidates:
@@ -140,54 +144,51 @@ def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joine
         for group in groups.values():
             if broad and len({part.piece.channel.destination for part in group}) < 2:
                 continue
-            found = _group(group, index, budget)
+            found = _group(group, index, budget, spare)
             results += found
             if any(not joined.peeled.rest for joined in found):
                 solved.update(group)
     return results
 
 
-def _group(group: Sequence[Part], index: Index, budget: Budget) -> list[Joined]:
-    """Try the orders in which a group may belong together, and its parts without their frames."""
-    results: list[Joined] = []
-    tried: list[list[bytes]] = []
-    for sender, order in _orders(group):
-        content = [part.data for part in order]
-        if content in tried:
-            continue
-        tried.append(content)
-        if len(order) < 2 or not budget.spend(sum(map(len, content))):
-            break
-        peeled = peel(b"".join(content), index, budget)
-        results.append(Joined(tuple(order), tuple(sender), peeled))
-        if not peeled.rest:
-            break
-    return results
-
-
-def _orders(group: Sequence[Part]) -> Iterator[tuple[Sequence[Part], Sequence[Part]]]:
-    """A group, and its parts in an order to try; what is likeliest first."""
+def _group(group: Sequence[Part], index: Index, budget: Budget, spare: Budget) -> list[Joined]:
+    """Try the orders in which a group may belong together, then its parts without their frames."""
     # A part that was sent again, after an error say, is the same part.
     unique = list(
         {part.data if len(part.data) > TINY else id(part): part for part in group}.values()
     )
-    yield group, unique
-    yield group, sorted(unique, key=lambda part: _natural(part.name))
-    begins = _frames([part.data[:LONGEST_FRAME] for part in unique])
-    ends = _frames([part.data[: -LONGEST_FRAME - 1 : -1] for part in unique])
-    if not any(begins + ends):
-        return
+    results: list[Joined] = []
+    tried: list[list[bytes]] = []
+
+    def solve(group: Sequence[Part], order: Sequence[Part], purse: Budget) -> bool:
+        content = [part.data for part in order]
+        if len(order) < 2 or content in tried or not purse.spend(sum(map(len, content))):
+            return False
+        tried.append(content)
+        peeled = peel(b"".join(content), index, purse)
+        if purse is spare and spare.problems:  # cut short, it does not tell what is opaque
+            return False
+        results.append(Joined(tuple(order), tuple(group), peeled))
+        return not peeled.rest
+
+    named = sorted(unique, key=lambda part: _natural(part.name))
+    if any(solve(group, order, budget) for order in (unique, named)):
+        return results
+    heads = _frames([part.data[:LONGEST_FRAME] for part in unique])
+    tails = _frames([part.data[: -LONGEST_FRAME - 1 : -1] for part in unique])
+    if not any(heads + tails):
+        return results
     frames = {
-        part.data: (begin, len(part.data) - end)
-        for part, begin, end in zip(unique, begins, ends, strict=True)
+        part.data: (head, len(part.data) - tail)
+        for part, head, tail in zip(unique, heads, tails, strict=True)
     }
 
-    def bare(part: Part) -> Part:
-        return replace(part, data=part.data[slice(*frames[part.data])])
+    def bare(parts: Sequence[Part]) -> list[Part]:
+        return [replace(part, data=part.data[slice(*frames[part.data])]) for part in parts]
 
-    numbered = sorted(unique, key=lambda p: _natural(p.data[: frames[p.data][0]].decode("latin-1")))
-    for order in (numbered, unique):
-        yield [bare(part) for part in group], [bare(part) for part in order]
+    counted = sorted(unique, key=lambda p: _natural(p.data[: frames[p.data][0]].decode("latin-1")))
+    solve(bare(group), bare(counted), spare)
+    return results
 
 
 def _frames(starts: Sequence[bytes]) -> list[int]:

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from sandbox.evidence import Reference, analyse
+from sandbox.evidence import Reference, analyse, join
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
@@ -61,3 +61,27 @@ def test_it_is_put_together_in_any_order(
     assert report.weights_bytes == reference.total
     assert report.complete and report.opaque_bytes == 0
     assert {one for one in report.encodings if one.endswith("+split")}
+
+
+@pytest.mark.parametrize("spare", [join.SPARE, 3])
+def test_looking_for_frames_takes_nothing_from_the_rest(
+    spare: int,
+    full: bytes,
+    reference: Reference,
+    make_capture: Any,
+    put: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(join, "SPARE", spare)
+    noise = base64.b64encode(random.Random(1).randbytes(1_200_000))
+    parts = [
+        b"%04d: %b" % (n, noise[at : at + 400_000])
+        for n, at in enumerate(range(0, len(noise), 400_000))
+    ]
+    sent = [put(part, f"/{n}", host=f"h{n % 2}.example") for n, part in enumerate(parts)]
+    data = gzip.compress(full, mtime=0)
+    sent += [put(data[at : at + 300_000], "/x", t=200.0) for at in range(0, len(data), 300_000)]
+    report = analyse(make_capture(sent), reference)
+    assert report.problems == ()
+    assert report.weights_bytes == reference.total
+    assert report.opaque_bytes > 1_190_000
