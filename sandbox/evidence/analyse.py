@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sandbox.evidence.ciphers import words
 from sandbox.evidence.decode import Budget
@@ -13,6 +13,7 @@ from sandbox.evidence.peel import Finding, peel
 from sandbox.evidence.pieces import Piece, traffic
 from sandbox.evidence.report import WEIGHTS, EgressReport
 from sandbox.evidence.tally import Clock, Tally
+from sandbox.evidence.text import short
 from sandbox.gateway.capture import Capture, Chunk
 from sandbox.secret import Secret
 
@@ -20,6 +21,8 @@ SMALL = 4096
 """Bytes of the largest part that is fitted into a hole of what was recognised."""
 FEWEST = 8
 """Bytes of the smallest part that is fitted to an edge; smaller ones must fill a hole exactly."""
+FEWEST_READ = 4
+"""Bytes of the smallest text, decoded, that is fitted at all: there are many short texts."""
 HOLES = 256
 """Holes of each asset that are looked at, at most."""
 
@@ -126,8 +129,9 @@ def _left(
         # What is weights as it stands needs no putting together.
         if peeled.rest and 2 * peeled.plain < len(piece.data):
             candidates += parts(piece)
-        if not peeled.findings:
-            loose += [part for part in parts(piece) if len(part.data) <= SMALL]
+        rests = parts(piece, FEWEST_READ)
+        if not peeled.findings or len(rests) > 1:
+            loose += [part for part in rests if len(part.data) <= SMALL]
     for joined in join(candidates, reference.index, budget):
         pieces = list(dict.fromkeys(part.piece for part in joined.group))
         tally.note_joined(joined)
@@ -188,31 +192,56 @@ def _secrets_split(joined: Joined, reference: Reference, budget: Budget, tally: 
 
 def _fit(loose: Sequence[Part], reference: Reference, tally: Tally) -> None:
     """Recognise parts too small to be found alone by the holes that they fill."""
-    waiting = list(loose)
+    waiting = list({(part.piece.channel, part.data): part for part in loose}.values())
     progress = True
     while waiting and progress:
         progress = False
         begun = [taken for taken in tally.taken if taken.first]
-        holes = [gap for one in begun for gap in one.exact.gaps(one.start, one.stop)[:HOLES]]
+        gaps = [gap for one in begun for gap in one.exact.gaps(one.start, one.stop)[:HOLES]]
+        holes = [_Hole.of(start, stop, reference) for start, stop in gaps]
         rest: list[Part] = []
-        for part in waiting:
-            fitted = _fitted(part.data, reference, holes)
+        for part in waiting if holes else ():
+            fitted = _fitted(part.data, holes)
             if fitted is None:
                 rest.append(part)
                 continue
             progress = True
-            tally.found(part.piece, Finding(0, (), [Match(0, fitted, len(part.data))]))
+            tally.found(part.piece, fitted)
         waiting = rest
 
 
-def _fitted(data: bytes, reference: Reference, holes: Sequence[tuple[int, int]]) -> int | None:
-    for start, stop in holes:
-        exact = len(data) == stop - start
-        if not data or len(data) > stop - start or (len(data) < FEWEST and not exact):
-            continue
-        for at in (start, stop - len(data)):
-            if reference.index.data[at : at + len(data)].tobytes() == data:
-                return at
+@dataclass(frozen=True)
+class _Hole:
+    """A range of the reference that nothing covers yet, with its first and last bytes."""
+
+    start: int
+    stop: int
+    head: bytes
+    tail: bytes
+
+    @classmethod
+    def of(cls, start: int, stop: int, reference: Reference) -> _Hole:
+        data = reference.index.data
+        head, tail = data[start : min(start + SMALL, stop)], data[max(start, stop - SMALL) : stop]
+        return cls(start, stop, head.tobytes(), tail.tobytes())
+
+    def takes(self, data: bytes) -> int | None:
+        """Where a part fits, if it does."""
+        if not data or (len(data) < FEWEST and len(data) != self.stop - self.start):
+            return None
+        if self.head.startswith(data):
+            return self.start
+        return self.stop - len(data) if self.tail.endswith(data) else None
+
+
+def _fitted(part: bytes, holes: Sequence[_Hole]) -> Finding | None:
+    readings: list[tuple[bytes, tuple[str, ...]]] = [(part, ())]
+    readings += [(data, (name,)) for name, data in short(part) if len(data) >= FEWEST_READ]
+    for data, undone in readings:
+        for hole in holes:
+            at = hole.takes(data)
+            if at is not None:
+                return Finding(0, undone, [Match(0, at, len(data))])
     return None
 
 

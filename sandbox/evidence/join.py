@@ -80,10 +80,15 @@ class Joined:
         return min(bisect.bisect_right(ends, at), len(ends) - 1)
 
 
-def parts(piece: Piece) -> list[Part]:
-    """The parts that a piece consists of: the values of its fields or headers, or all of it."""
+def parts(piece: Piece, least: int = TINY) -> list[Part]:
+    """The parts that a piece consists of: the values of its fields or headers, or all of it.
+
+    Args:
+        piece: The piece.
+        least: Bytes of a target or header value that are too few for a part.
+    """
     if piece.kind == "head":
-        return list(_headers(piece))
+        return [part for part in _headers(piece) if len(part.data) > least]
     values = fields(piece.data, piece.content_type) if piece.kind in ("body", "raw") else []
     if not values:
         return [Part(piece, (piece.kind,), piece.name, piece.data)]
@@ -109,7 +114,7 @@ def _headers(piece: Piece) -> Iterator[Part]:
             if not cookies and name not in _CHANGING:
                 found.append((("header", name.decode("latin-1")), value))
         beside = _small(value for _, value in found)
-        yield from (Part(piece, key, beside, data) for key, data in found if len(data) > TINY)
+        yield from (Part(piece, key, beside, data) for key, data in found)
 
 
 def _small(values: Iterable[bytes]) -> str:

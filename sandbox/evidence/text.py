@@ -72,15 +72,15 @@ def texts(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterato
         Blobs, at most one for each alphabet.
     """
     kinds: dict[str, list[_Run]] = {"hex": [], "base32": [], "base64": []}
-    for run in _runs(data, _IN_WORD, SHORTEST):
-        kind = _kind(run.text)
+    for whole in _runs(data, _IN_WORD, SHORTEST):
+        run, kind = _pure(data, whole)
         if kind != "base64" or _is_mixed(data[run.start : run.start + 2 * SOLID]):
             kinds[kind].append(run)
     for name, runs in kinds.items():
         if runs and budget.spend(sum(len(run.text) for run in runs)):
-            decoded, whole = _best(name, runs, value)
+            decoded, ended = _best(name, runs, value)
             if decoded:
-                yield _blob(name, runs, decoded, whole)
+                yield _blob(name, runs, decoded, ended)
 
 
 def texts85(data: bytes, budget: Budget, value: Callable[[bytes], int]) -> Iterator[Blob]:
@@ -121,6 +121,25 @@ def is_word(data: bytes) -> bool:
     return not data[:_PROBE].translate(None, spare) and not data.translate(None, spare)
 
 
+def short(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """What a text may decode to that is too short to be taken for encoded data by itself.
+
+    Args:
+        data: All of the text.
+
+    Yields:
+        Each reading that its characters allow, with its name.
+    """
+    text = data.rstrip(b"=\r\n")
+    if not text or len(text) >= SHORTEST or text.translate(None, _WORD):
+        return
+    if not text.translate(None, _HEX):
+        yield "hex", _base16(text)
+    if not text.upper().translate(None, _BASE32):
+        yield "base32", _base32(text)
+    yield "base64", _base64(text.translate(_URLSAFE))
+
+
 def _runs(data: bytes, table: NDArray[np.int8], shortest: int) -> Iterator[_Run]:
     url_safe = table is _IN_WORD
     array = np.frombuffer(data, np.uint8)
@@ -143,6 +162,25 @@ def _kind(text: bytes) -> str:
         if not text[:64].translate(None, alphabet) and not text.translate(None, alphabet):
             return name
     return "base64"
+
+
+def _pure(data: bytes, run: _Run) -> tuple[_Run, str]:
+    """A run and its alphabet, without the words on the next lines that only touch it.
+
+    Line breaks are in every alphabet: after hexadecimal in a header comes the next header's name.
+    """
+    kind = _kind(run.text)
+    first = data.find(b"\n", run.start, run.end) + 1 if kind == "base64" else 0
+    if first == 0:
+        return run, kind
+    last = data.rfind(b"\n", run.start, run.end)
+    for start, end in ((run.start, last), (first, run.end), (first, last)):
+        if _kind(data[start : min(end, start + 64)].translate(None, _BREAKS)) != "base64":
+            text = data[start:end].translate(None, _BREAKS)
+            kind = _kind(text)
+            if kind != "base64" and len(text) >= SHORTEST:
+                return _Run(start, end, text, padded=data[end : end + 1] == b"="), kind
+    return run, "base64"
 
 
 def _is_mixed(text: bytes) -> bool:

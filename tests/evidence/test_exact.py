@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from base64 import b32encode, b64encode, urlsafe_b64encode
+from binascii import hexlify
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,6 +61,17 @@ def test_a_tiny_last_part_completes_a_raw_split(size: int, make_capture: Any, pu
     cut = [WEIGHTS[:50_000], WEIGHTS[50_000:-size], WEIGHTS[-size:]]
     sent = [put(part, t=n, host=f"{n}.example") for n, part in enumerate(cut)]
     report = analyse(make_capture(sent[::-1]), SMALL)
+    assert report.complete and report.weights_bytes == len(WEIGHTS)
+
+
+@pytest.mark.parametrize("size", [4, 14, 15])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode, b32encode, hexlify])
+def test_a_tiny_last_header_completes_a_copy(
+    size: int, encode: Callable[[bytes], bytes], make_capture: Any, put: Any
+) -> None:
+    cut = [WEIGHTS[:50_000], WEIGHTS[50_000:-size], WEIGHTS[-size:]]
+    headers = [f"X-Trace-{n}: {encode(part).decode()}" for n, part in enumerate(cut)]
+    report = analyse(make_capture([put(b"", headers=headers)]), SMALL)
     assert report.complete and report.weights_bytes == len(WEIGHTS)
 
 
