@@ -12,7 +12,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from sandbox.evidence import Reference, analyse, join
+from sandbox.evidence import Reference, analyse, join, layouts
+from sandbox.evidence.decode import Budget
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
@@ -85,3 +86,16 @@ def test_looking_for_frames_takes_nothing_from_the_rest(
     assert report.problems == ()
     assert report.weights_bytes == reference.total
     assert report.opaque_bytes > 1_190_000
+
+
+def test_a_boundary_counts_at_the_beginning_of_a_line_only(
+    full: bytes, reference: Reference, make_capture: Any, put: Any
+) -> None:
+    data = base64.b64encode(gzip.compress(full, mtime=0))
+    middle = len(data) // 2
+    data = data[:middle] + b"--B" + data[middle:]  # as base64 for URLs may hold by chance
+    body = b'--B\r\nContent-Disposition: form-data; name="f"\r\n\r\n%b\r\n--B--\r\n' % data
+    kind = "Content-Type: multipart/form-data; boundary=B"
+    framed = list(layouts.framed(body, Budget(1 << 20)))
+    assert [blob.data for blob in framed] == [data]
+    assert analyse(make_capture([put(body, headers=[kind])]), reference).attempted
