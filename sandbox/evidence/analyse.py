@@ -136,8 +136,7 @@ def _left(
         pieces = list(dict.fromkeys(part.piece for part in joined.group))
         tally.note_joined(joined)
         _secrets_split(joined, reference, budget, tally)
-        for found in joined.peeled.findings:
-            tally.joined(joined, found)
+        tally.joined(joined)
         if joined.peeled.opaque < sum(opaque[piece] for piece in pieces):
             opaque |= dict.fromkeys(pieces, 0) | {pieces[0]: joined.peeled.opaque}
     if any(taken.first for taken in tally.taken):

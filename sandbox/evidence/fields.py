@@ -30,7 +30,7 @@ def fields(body: bytes, content_type: bytes) -> list[tuple[str, str, bytes]]:
     if boundary is not None:
         return list(_multipart(body, boundary.group(1)))
     if body[:1] in (b"{", b"["):
-        return list(_json(body))
+        return _json(body)
     if content_type.lower().startswith(b"application/x-www-form-urlencoded"):
         return [(name, "", value) for name, value in form(body)]
     return []
@@ -61,8 +61,13 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[tuple[str, str, bytes]]
             )
 
 
-def _json(body: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """Strings, and numbers but in lists, with their keys; of a document, or of each line."""
+def _json(body: bytes) -> list[tuple[str, str, bytes]]:
+    """Strings with their keys, then the numbers beside them; of a document, or of each line.
+
+    Numbers in lists, or without any string, may be the data: the body is read as it stands.
+    """
+    strings: list[tuple[str, str, bytes]] = []
+    numbers: list[tuple[str, str, bytes]] = []
     try:
         values = [json.loads(body)]
     except (ValueError, RecursionError):
@@ -70,18 +75,19 @@ def _json(body: bytes) -> Iterator[tuple[str, str, bytes]]:
         try:
             values = [json.loads(line) for line in body.splitlines() if line.strip()]
         except (ValueError, RecursionError):
-            return  # not JSON: its bytes are read as they are
+            return []  # not JSON: its bytes are read as they are
     pending: list[tuple[str, object]] = [("", value) for value in reversed(values)]
     while pending:
         key, value = pending.pop()
         if isinstance(value, str):
-            yield key, "", _encoded(value)
-        elif isinstance(value, int):
-            yield key, "", str(value).encode()
+            strings.append((key, "", _encoded(value)))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            numbers.append((key, "", str(value).encode()))
         elif isinstance(value, dict):
             pending += [(str(name), item) for name, item in reversed(value.items())]
         elif isinstance(value, list):
             pending += [(key, item) for item in reversed(value) if not isinstance(item, int)]
+    return strings + numbers if strings else []
 
 
 def _encoded(value: str) -> bytes:

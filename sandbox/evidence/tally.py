@@ -102,23 +102,23 @@ class Tally:
                 by_chunk = [(piece.chunk_at(match.at), [match]) for match in matches]
             self._add(taken, finding.encoding, by_chunk, matches, place)
 
-    def joined(self, joined: Joined, finding: Finding) -> None:
-        """Add what several pieces hold together, unless each byte of it was seen in one of them."""
-        chunk = joined.part_at(finding.at).piece.chunk_at(0)
+    def joined(self, joined: Joined) -> None:
+        """Add what several pieces hold together, but for what each shows by itself."""
         pieces = list(dict.fromkeys(one.piece for one in joined.parts))
+        channels = list(dict.fromkeys(one.piece.channel for one in joined.group))
         alone = Coverage()
         for piece in pieces:
             alone.add(self._alone.get(piece, ()))
-        shown = alone.count()
-        alone.add(finding.matches)
-        if alone.count() == shown:
-            return
-        channels = list(dict.fromkeys(one.piece.channel for one in joined.group))
-        place = Place(channels, chunk, _spans(pieces))
-        for taken in self.taken:
-            if matches := taken.own(finding.matches):
-                encoding = (*finding.encoding, "split")
-                self._add(taken, encoding, [(chunk, matches)], matches, place)
+        shown = alone.intervals()
+        for finding in joined.peeled.findings:
+            if all(_within(match, shown) for match in finding.matches):
+                continue
+            chunk = joined.part_at(finding.at).piece.chunk_at(0)
+            place = Place(channels, chunk, _spans(pieces))
+            for taken in self.taken:
+                if matches := taken.own(finding.matches):
+                    encoding = (*finding.encoding, "split")
+                    self._add(taken, encoding, [(chunk, matches)], matches, place)
 
     def _add(
         self,
@@ -265,6 +265,12 @@ class Tally:
             TurnReport(turn, count, _count(self._by_turn.get(turn)))
             for turn, count in sorted(left.items())
         )
+
+
+def _within(match: Match, intervals: Sequence[tuple[int, int]]) -> bool:
+    """Whether one of some ranges, ascending and disjoint, holds all of a run."""
+    which = bisect.bisect_right(intervals, match.ref, key=lambda one: one[0]) - 1
+    return which >= 0 and match.ref + match.n <= intervals[which][1]
 
 
 def _count(coverage: Coverage | None) -> int:
