@@ -7,10 +7,12 @@ world and holds the capture under `CAPTURE_FOLDER`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import anyio.to_thread
 import docker
+from docker.errors import APIError
 from inspect_ai.util import SandboxEnvironment, sandbox
 
 from sandbox import images, state
@@ -25,11 +27,12 @@ Provider: TypeAlias = Literal["namespace", "docker"]
 
 HARNESS_LABEL = "ai.sallyport.harness"
 """Label of every container: the harness that made it, as `state.harness_id` names it."""
+HARNESS = "SALLYPORT_HARNESS"
+"""Environment variable that docker/compose.yaml puts into that label."""
 RUNTIME = "SALLYPORT_RUNTIME"
 """Environment variable: the engine's runtime for agents, `runsc` for gVisor; docker/compose.yaml
 asks for it."""
 _UNPACK_SECONDS = 120
-_HARNESS_VARIABLE = "SALLYPORT_HARNESS"  # docker/compose.yaml puts it into the label
 
 
 class CellError(RuntimeError):
@@ -52,7 +55,6 @@ def choose(wanted: str) -> Provider:
         wanted = "docker"  # who asks for a runtime does not want a box without it
     no_docker = why_no_docker() if wanted != "namespace" else None
     if wanted != "namespace" and no_docker is None:
-        os.environ[_HARNESS_VARIABLE] = state.harness_id()
         clean()
         return "docker"
     if wanted == "docker":
@@ -96,9 +98,14 @@ def why_no_namespace() -> str | None:
 
 
 def sandbox_spec(provider: Provider) -> str | tuple[str, str]:
-    """What Inspect's `Task(sandbox=)` takes."""
+    """What Inspect's `Task(sandbox=)` takes.
+
+    The engine's containers get this harness's name as `HARNESS_LABEL`, so that no other one takes
+    them for a dead harness's.
+    """
     if provider == "namespace":
         return "namespace"
+    os.environ[HARNESS] = state.harness_id()
     return ("docker", str(images.docker_folder() / "compose.yaml"))
 
 
@@ -220,27 +227,36 @@ def clean() -> tuple[str, ...]:
 def _clean_docker() -> list[str]:
     client = docker.from_env()
     try:
-        # Another harness may end, and take its containers along, while this one looks at them.
+        # Another harness may end, or clean up as well, while this one looks at its containers.
         containers = client.containers.list(
             all=True, filters={"label": HARNESS_LABEL}, ignore_removed=True
         )
-        dead = [c for c in containers if not state.harness_lives(c.labels[HARNESS_LABEL])]
+        dead = [c for c in containers if state.harness_ended(c.labels[HARNESS_LABEL])]
         projects = {c.labels.get("com.docker.compose.project") for c in dead} - {None}
         for container in dead:
-            container.remove(force=True, v=True)
+            _remove(container.remove, force=True, v=True)
         removed = [f"container {container.name}" for container in dead]
         for project in projects:
             label = {"label": f"com.docker.compose.project={project}"}
             for volume in client.volumes.list(filters=label):
-                volume.remove(force=True)
+                _remove(volume.remove, force=True)
                 removed.append(f"volume {volume.name}")
             for network in client.networks.list(filters=label):
-                network.remove()
+                _remove(network.remove)
                 removed.append(f"network {network.name}")
         for volume in client.volumes.list(filters={"label": HARNESS_LABEL}):  # of snapshots
-            if not state.harness_lives(volume.attrs["Labels"][HARNESS_LABEL]):
-                volume.remove(force=True)
+            if state.harness_ended(volume.attrs["Labels"][HARNESS_LABEL]):
+                _remove(volume.remove, force=True)
                 removed.append(f"volume {volume.name}")
         return removed
     finally:
         client.close()
+
+
+def _remove(remove: Callable[..., None], **how: bool) -> None:
+    try:
+        remove(**how)
+    except APIError as error:
+        going = error.status_code == 409 and "already in progress" in str(error.explanation)
+        if not (going or error.status_code == 404):
+            raise

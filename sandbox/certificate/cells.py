@@ -19,9 +19,9 @@ from inspect_ai.util import (
     SandboxUnavailableError,
 )
 
-from sandbox import images
+from sandbox import images, state
 from sandbox.box.layer import Layer
-from sandbox.cell import CellError, Provider
+from sandbox.cell import HARNESS, CellError, Provider
 from sandbox.namespace import NamespaceSandbox
 
 _UP_SECONDS = 60.0
@@ -213,8 +213,9 @@ def _command(project: str, *arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # What is asked for here is not to be told what is new in the engine's own client.
-    return os.environ | {"DOCKER_CLI_HINTS": "false"}
+    # Named, or nobody could tell whose the containers are. And what is asked for here is not to be
+    # told what is new in the engine's own client.
+    return os.environ | {"DOCKER_CLI_HINTS": "false", HARNESS: state.harness_id()}
 
 
 async def _compose(

@@ -29,12 +29,6 @@ PROVIDERS = [
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 
 
-@pytest.fixture(autouse=True)
-def _named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `choose` does for the engine's containers: they carry the harness's name."""
-    monkeypatch.setenv("SALLYPORT_HARNESS", state.harness_id())
-
-
 async def sh(agent: SandboxEnvironment, script: str) -> str:
     done = await agent.exec(["bash", "-c", script])
     assert done.success, done.stderr

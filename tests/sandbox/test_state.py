@@ -59,10 +59,20 @@ def test_what_a_killed_harness_left_is_removed_and_a_living_ones_is_not() -> Non
 
 
 def test_a_later_process_with_the_same_number_is_not_the_owner() -> None:
-    pid, _, started = state.harness_id().partition("-")
-    assert state.harness_lives(f"{pid}-{started}")
-    assert not state.harness_lives(f"{pid}-{int(started) - 5000}")
-    assert not state.harness_lives("not a harness")
+    pid, started, place = state.harness_id().split("-")
+    assert not state.harness_ended(f"{pid}-{started}-{place}")
+    assert state.harness_ended(f"{pid}-{int(started) - 5000}-{place}")
+
+
+def test_of_whom_it_cannot_see_a_harness_removes_nothing() -> None:
+    pid, started, place = state.harness_id().split("-")
+    elsewhere = f"{pid}-{int(started) - 5000}-{'0' * len(place)}"
+    for identity in (elsewhere, "unknown", f"{pid}-{started}", ""):
+        assert not state.harness_ended(identity)
+    kept = Path(os.environ["TMPDIR"], f"sallyport-{os.getuid()}", elsewhere)
+    kept.mkdir(mode=0o700, parents=True)
+    assert state.clean() == ()
+    assert kept.exists()
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

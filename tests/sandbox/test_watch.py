@@ -12,7 +12,7 @@ import anyio
 import pytest
 from inspect_ai.util import ExecResult, SandboxEnvironment, SandboxUnavailableError
 
-from sandbox import cell, state, watch
+from sandbox import cell, watch
 from sandbox.cell import CellError, Provider
 from sandbox.certificate.cells import fresh_cell
 from sandbox.files import WorldFile
@@ -24,12 +24,6 @@ PROVIDERS = [
     pytest.param("namespace", marks=pytest.mark.namespace),
     pytest.param("docker", marks=pytest.mark.docker),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `choose` does for the engine's containers: they carry the harness's name."""
-    monkeypatch.setenv("SALLYPORT_HARNESS", state.harness_id())
 
 
 def read_after(
