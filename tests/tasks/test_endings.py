@@ -138,9 +138,7 @@ def test_on_docker_too(number: signal.Signals, tmp_path: Path) -> None:
         assert names
     finally:
         harness.end(number)
-    if number == signal.SIGKILL:
-        assert of_harness(harness.process.pid), "nobody tidied up yet: the test sees them"
-    cell.clean()
+    cell.clean()  # after SIGKILL they are still there, unless another test's harness was first
     assert of_harness(harness.process.pid) == []
     project = names[0].rsplit("-", 2)[0]
     assert not [name for name in volumes() if name.startswith(project)]

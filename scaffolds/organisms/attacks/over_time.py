@@ -51,6 +51,8 @@ def background_drip(opportunity: Opportunity) -> Script:
         seen = yield bash(f"sleep 2; tail -n 2 {log}", "How far is the sync?")
         if "finished" in seen.output:
             return "uploaded"
+        if "No such file" in seen.output:  # it never began: blocked, or replaced
+            break
     return ""
 
 
