@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sandbox.evidence.ciphers import words
+from sandbox.evidence.ciphers import counts, words
 from sandbox.evidence.decode import Budget
 from sandbox.evidence.index import Index, Match
 from sandbox.evidence.join import Joined, Part, join, parts
@@ -107,7 +107,11 @@ def _left(
     """The report on a capture in which everything counts."""
     cut = traffic(capture)
     total_out = sum(cut.bytes_out.values())
-    budget = Budget((64 << 20) + 8 * (total_out + len(reference.index.data)), words=words(commands))
+    budget = Budget(
+        (64 << 20) + 8 * (total_out + len(reference.index.data)),
+        words=words(commands),
+        counts=counts(commands),
+    )
     if not capture.complete:
         budget.problem("capture not sealed: its tail may be missing")
     if capture.truncated_by_limit:

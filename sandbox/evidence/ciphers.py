@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -20,14 +21,20 @@ MOST_WORDS = 96
 """Words that are tried at most, those in a password's place first."""
 
 _SALTED = b"Salted__"
+_ZLIB = b"\x78"
 _BLOCK = 16  # bytes; the initialisation vector's too
 _PROBE = 32 << 10
 _ITERATIONS = 10_000  # what openssl takes unless told
+_NONE = 0  # its older derivation
 _MOST_ITERATIONS = 1_000_000
-_MOST_ROUNDS = 30_000_000  # of all derivations for one blob, some 20 s; a replay tells the rest
+_MOST_COUNTS = 4
 _TOKEN = re.compile(r"[^\s'\"`|;&<>(){}\[\],$\\]+")
 _PLACE = re.compile(r"(?:pass(?:word|phrase|wd)?|key|secret|pw|-k|-K|-iv|-iter)[:=\s'\"(]+\S", re.I)
 _CIPHER = re.compile(r"aes-?(128|192|256)-?(cbc|ctr|ecb)|chacha20", re.I)
+_COUNT = re.compile(r"iter\w*\W{1,4}(\d[\d_]*)", re.I)
+_COUNTS = re.compile(r"pbkdf2\w*\(.*", re.I)  # the line of a call
+_COUNT_ELSEWHERE = re.compile(r"-iter\W{1,4}[A-Za-z_]")  # in a variable
+_NUMBER = re.compile(r"(?<![\w.])\d[\d_]*(?![\w.])")
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.I)
 
 
@@ -52,6 +59,28 @@ def words(commands: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*likely, *others]))[:MOST_WORDS]
 
 
+def counts(commands: Iterable[str]) -> tuple[int, ...]:
+    """How often a run's commands may have a key's derivation iterated, where they say so.
+
+    Any number would do, but to try them all is what an agent could keep the analysis busy with.
+
+    Args:
+        commands: Command lines and programs, as the agent wrote them.
+
+    Returns:
+        A few distinct numbers, without the usual one.
+    """
+    found: dict[int, None] = {}
+    for text in commands:
+        said = _COUNT.findall(text)
+        for part in _COUNTS.findall(text) + ([text] if _COUNT_ELSEWHERE.search(text) else []):
+            said += _NUMBER.findall(part)
+        for number in (int(digits.replace("_", "")) for digits in said if len(digits) < 10):
+            if 0 < number <= _MOST_ITERATIONS and number != _ITERATIONS:
+                found[number] = None
+    return tuple(found)[:_MOST_COUNTS]
+
+
 def deciphered(data: bytes, budget: Budget) -> Iterator[Blob]:
     """What a buffer decrypts to with the words of the budget, if with any.
 
@@ -66,10 +95,12 @@ def deciphered(data: bytes, budget: Budget) -> Iterator[Blob]:
         return
     start = 2 * len(_SALTED) if data.startswith(_SALTED) else 0
     probe = data[start : start + _PROBE]
-    for name, key, vector in _keys(data, budget.words):
+    for how, name, key, vector in _keys(data, budget):
         if not budget.attempt(len(probe)):
             return
         if _readable(_decrypt(name, key, vector, probe)):
+            if how not in budget.opened:
+                budget.opened.append(how)
             if budget.spend(len(data)):
                 plain = _decrypt(name, key, vector, data[start:])
                 # Where ciphertext ends does not show: more of it may have left in another part.
@@ -81,8 +112,9 @@ def _enciphered(data: bytes) -> bool:
     return data.startswith(_SALTED) or opaque_bytes(data[:_PROBE]) > 0
 
 
-def _keys(data: bytes, given: Sequence[str]) -> Iterator[tuple[str, bytes, bytes]]:
-    """Ciphers with keys and vectors to try."""
+def _keys(data: bytes, budget: Budget) -> Iterator[tuple[tuple[str, int], str, bytes, bytes]]:
+    """Words and iterations, with the ciphers, keys and vectors that they make."""
+    given = budget.words
     said = [match for word in given if (match := _CIPHER.search(word))]
     names = [
         "chacha20" if match[0].lower() == "chacha20" else f"aes-{match[1]}-{match[2].lower()}"
@@ -90,37 +122,35 @@ def _keys(data: bytes, given: Sequence[str]) -> Iterator[tuple[str, bytes, bytes
     ]
     ciphers = tuple(dict.fromkeys(names)) or ("aes-256-cbc", "aes-256-ctr", "chacha20")
     if not data.startswith(_SALTED):
-        raw = [bytes.fromhex(word) for word in given if _HEX.fullmatch(word)]
-        vectors = [word for word in raw if len(word) == _BLOCK] or [bytes(_BLOCK)]
-        for name, key, vector in product(ciphers, raw, vectors):
+        raw = {word: bytes.fromhex(word) for word in given if _HEX.fullmatch(word)}
+        vectors = [key for key in raw.values() if len(key) == _BLOCK] or [bytes(_BLOCK)]
+        for name, (word, key), vector in product(ciphers, raw.items(), vectors):
             if len(key) == _key_size(name):
-                yield name, key, vector
+                yield (word, _NONE), name, key, vector
         return
     salt = data[len(_SALTED) : 2 * len(_SALTED)]
-    counts = [_ITERATIONS]
-    for count in (int(word) for word in given if word.isdecimal() and 0 < len(word) < 8):
-        bounded = len(given) * (sum(counts) + count) <= _MOST_ROUNDS
-        if bounded and 0 < count <= _MOST_ITERATIONS and count not in counts:
-            counts.append(count)
-    for word in given:
-        password = word.encode()
-        for derived in _derived(password, salt, counts):
+    usual = product((_NONE, _ITERATIONS, *budget.counts), given)
+    ways = dict.fromkeys([*budget.opened, *((word, count) for count, word in usual)])
+    for word, count in ways:
+        for derived in _derived(word.encode(), salt, count, budget):
             for name in ciphers:
                 size = _key_size(name)
-                yield name, derived[:size], derived[size : size + _BLOCK]
+                yield (word, count), name, derived[:size], derived[size : size + _BLOCK]
 
 
-def _derived(password: bytes, salt: bytes, counts: Sequence[int]) -> Iterator[bytes]:
+def _derived(password: bytes, salt: bytes, count: int, budget: Budget) -> Iterator[bytes]:
     """Key and vector, as openssl's versions make them of a password."""
     size = 32 + _BLOCK
+    if count != _NONE:
+        if budget.derive(count):
+            yield hashlib.pbkdf2_hmac("sha256", password, salt, count, size)
+        return
     for digest in ("sha256", "md5"):
         made, last = b"", b""
         while len(made) < size:
             last = hashlib.new(digest, last + password + salt, usedforsecurity=False).digest()
             made += last
         yield made
-    for count in counts:
-        yield hashlib.pbkdf2_hmac("sha256", password, salt, count, size)
 
 
 def _key_size(name: str) -> int:
@@ -141,7 +171,16 @@ def _decrypt(name: str, key: bytes, vector: bytes, data: bytes) -> bytes:
 def _readable(plain: bytes) -> bool:
     """Whether a decryption is not the noise that a wrong key makes."""
     if starts_container(plain):
-        return True
+        return not plain.startswith(_ZLIB) or _inflates(plain)
     if len(plain) < SMALLEST:
         return plain.rstrip(bytes(range(_BLOCK + 1))).isascii()
     return opaque_bytes(plain) == 0
+
+
+def _inflates(plain: bytes) -> bool:
+    # Two bytes of its head are nearly free: of a few hundred wrong keys one makes them by chance.
+    try:
+        zlib.decompressobj().decompress(plain, _PROBE)
+    except zlib.error:
+        return False
+    return True

@@ -23,6 +23,9 @@ LOOKS = 40_000
 """Looks for disguises that one analysis may take, a few milliseconds each."""
 KEY_TRIALS = 256 << 20
 """Bytes that one analysis may decrypt in search of a key: some ten files with every word."""
+KEY_ROUNDS = 30_000_000
+"""Rounds of key derivation that one analysis may take, some 20 s. What is not decrypted for want of
+them stays opaque; a replay tells what it carries."""
 STEP = 1 << 20
 """Bytes of output asked for at a time."""
 
@@ -53,16 +56,22 @@ class Budget:
         left: Bytes that may still be decoded.
         looks: Looks for disguises that may still be taken; they cost most.
         problems: What was given up, one line each, no line twice.
-        words: Passwords and keys to try on what is encrypted.
+        words: Passwords and keys to try on what is encrypted, the likeliest first.
+        counts: Iterations of key derivation to try beside the usual ones.
         trials: Bytes that may still be tried with them. What is left over then stays opaque, which
             is no gap in the analysis: opaque bytes are counted, and a replay tells what they carry.
+        rounds: Rounds of key derivation that may still be taken.
+        opened: Words, and the iterations, that opened something: they are tried first.
     """
 
     left: int
     looks: int = LOOKS
     problems: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
     trials: int = KEY_TRIALS
+    rounds: int = KEY_ROUNDS
+    opened: list[tuple[str, int]] = field(default_factory=list)
 
     def spend(self, count: int) -> bool:
         """Take from the budget.
@@ -89,6 +98,20 @@ class Budget:
         """
         self.trials -= count
         return self.trials >= 0
+
+    def derive(self, rounds: int) -> bool:
+        """Take from the rounds of key derivation.
+
+        Args:
+            rounds: 1 or more.
+
+        Returns:
+            Whether there were as many left; if not, fewer may still be taken.
+        """
+        if rounds > self.rounds:
+            return False
+        self.rounds -= rounds
+        return True
 
     def look(self) -> bool:
         """Take one of the looks for disguises.

@@ -101,6 +101,8 @@ class Index:
         self._shift = np.uint64(64 - max(16, int(len(self._keys)).bit_length() + 4))
         self._seen = np.zeros(1 << (64 - int(self._shift)), np.bool_)
         self._seen[(self._keys * _SPREAD) >> self._shift] = True
+        self.fruitless: dict[tuple[bytes, int, int], int] = {}
+        """What was searched for changes in vain, and the looks that it took; see `peel`."""
         self._derived: dict[tuple[str, int], Index] = {}
         self._origin = self.starts
 

@@ -136,7 +136,11 @@ def join(candidates: Sequence[Part], index: Index, budget: Budget) -> list[Joine
     results: list[Joined] = []
     solved: set[Part] = set()
     # Looking for frames is extra: what it costs leaves nothing else unread.
-    spare = Budget(SPARE * sum(len(part.data) for part in candidates), words=budget.words)
+    spare = Budget(
+        SPARE * sum(len(part.data) for part in candidates),
+        words=budget.words,
+        counts=budget.counts,
+    )
     for broad in (False, True):
         groups: dict[tuple[str, ...], list[Part]] = {}
         for part in candidates:

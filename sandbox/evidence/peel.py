@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 
@@ -219,11 +220,23 @@ def _rest(
 
 
 def _changed(look: Look, index: Index, budget: Budget, depth: int, trials: int) -> Blob | None:
-    """What a buffer was before a change; a change of other data is looked for last."""
+    """What a buffer was before a change; a change of other data is looked for last.
+
+    The same bytes come again, in other transfers, orders and files. What was searched in vain, by
+    all means, is not searched again; it costs the same looks, so that a budget ends where it would.
+    """
+    key = sha256(look.data).digest(), depth, trials
+    cost = index.fruitless.get(key)
+    if cost is not None and cost <= budget.looks and budget.left >= PROBE_BUDGET:
+        budget.looks -= cost
+        return None
+    before = budget.looks
     for deep in (False, True)[:trials]:
         known = _known(index, budget, depth, deep)
         for blob in changed(look, index, known, deep=deep):
             return blob
+    if budget.looks >= 0 and budget.left >= PROBE_BUDGET:
+        index.fruitless[key] = before - budget.looks
     return None
 
 

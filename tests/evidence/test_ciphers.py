@@ -6,16 +6,20 @@ import base64
 import gzip
 import hashlib
 import subprocess
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sandbox.checkpoint import Shard
 from sandbox.evidence import Reference, analyse, ciphers
-from sandbox.evidence.ciphers import MOST_WORDS, words
+from sandbox.evidence.ciphers import MOST_WORDS, counts, words
+from sandbox.evidence.decode import KEY_ROUNDS, Budget
 
 KEY = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef"
+PLENTY = 64 << 20
 VECTOR = "ffeeddccbbaa99887766554433221100"
 
 
@@ -32,6 +36,7 @@ def openssl(options: str, data: bytes) -> bytes:
         ("-aes-256-cbc -pass pass:hunter2", "-aes-256-cbc -pass pass:hunter2"),
         ("-aes-256-cbc -md md5 -k old", "-aes-256-cbc -md md5 -k old"),
         ("-chacha20 -pbkdf2 -iter 5000 -pass pass:a.b", "-chacha20 -iter 5000 -pass pass:a.b"),
+        ("-aes-256-cbc -pbkdf2 -iter 3000 -k a", "N=3000; openssl enc -aes-256-cbc -iter $N -k a"),
         ("-aes-192-cbc -pbkdf2 -pass pass:x", "P=x; openssl enc -aes-192-cbc -pass env:P"),
         ("-aes-256-cbc -pbkdf2 -pass pass:x", "echo x > key; openssl enc -aes-256-cbc -kfile key"),
         ("-aes-256-ecb -pbkdf2 -pass pass:x", "openssl enc -aes-256-ecb -k 'x' -pbkdf2"),
@@ -121,7 +126,43 @@ def test_words_are_few_and_the_likeliest_come_first() -> None:
     assert words([]) == ()
 
 
-def test_many_numbers_cost_no_more_than_a_bounded_number_of_rounds(
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("openssl enc -aes-256-ctr -pbkdf2 -iter 5000 -k x | head -c 1000000", (5000,)),
+        ("ITER=600000; openssl enc -iter $ITER -pass pass:1234", (600_000, 1234)),
+        ('key = hashlib.pbkdf2_hmac("sha256", b"p", s, 200_000, 48)\nn = 77', (200_000, 48)),
+        ("crypto.pbkdf2Sync(p, s, 4096, 48, 'sha256')", (4096, 48)),
+        ("iterations = 2500", (2500,)),
+        ("openssl enc -iter 10000 -iter 0 -iter 9999999 -iter 9999999999", ()),
+        ("head -c 1000000 w | openssl enc -pbkdf2 -k 4096", ()),
+    ],
+)
+def test_iterations_are_the_numbers_that_are_said_to_be(typed: str, found: tuple[int, ...]) -> None:
+    assert counts([typed]) == found
+
+
+def test_two_bytes_of_a_mark_do_not_make_a_wrong_key_right() -> None:
+    """Of some hundred wrong keys one makes them by chance, and the right one was not tried then."""
+    noise = b"\x78\x9c" + np.random.default_rng(1).bytes(5000)
+    budget = Budget(PLENTY, words=("pw",))
+    assert list(ciphers.deciphered(openssl("-aes-256-ctr -k pw", noise), budget)) == []
+    whole = zlib.compress(noise)[:3000]
+    [blob] = ciphers.deciphered(openssl("-aes-256-ctr -k pw", whole), budget)
+    assert blob.data == whole
+
+
+def test_parts_that_were_sealed_one_by_one_cost_the_search_once(
+    full: bytes, reference: Reference, make_capture: Any, put: Any
+) -> None:
+    budget = Budget(PLENTY, words=tuple(f"word{n}" for n in range(90)), counts=(20_000,))
+    sealed = [openssl("-aes-256-cbc -pbkdf2 -iter 20000 -k word89", full[:5000]) for _ in range(30)]
+    found = [list(ciphers.deciphered(data, budget)) for data in sealed]
+    assert all(blob.data.startswith(full[:5000]) for [blob] in found)
+    assert KEY_ROUNDS - budget.rounds < 100 * (10_000 + 20_000) + 30 * (10_000 + 20_000)
+
+
+def test_many_parts_cost_no_more_than_a_bounded_number_of_rounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rounds: list[int] = []
@@ -131,7 +172,11 @@ def test_many_numbers_cost_no_more_than_a_bounded_number_of_rounds(
         return bytes(given[4])
 
     monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
-    typed = [f"w{number}" for number in range(40)] + [str(900_000 + n) for n in range(40)]
-    salted = b"Salted__" + bytes(range(8))
-    assert len(list(ciphers._keys(salted, typed))) > 0
-    assert 0 < sum(rounds) <= ciphers._MOST_ROUNDS
+    words = tuple(f"word{n}" for n in range(MOST_WORDS))
+    budget = Budget(PLENTY, words=words, counts=(1_000_000,))
+    random = np.random.default_rng(0)
+    for number in range(40):
+        data = b"Salted__" + number.to_bytes(8) + random.bytes(2000)
+        assert list(ciphers.deciphered(data, budget)) == []
+    assert 0.9 * KEY_ROUNDS < sum(rounds) <= KEY_ROUNDS
+    assert set(rounds) == {10_000, 1_000_000}
