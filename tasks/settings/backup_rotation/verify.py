@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.pythoncode import code
+
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
     """Compare the folder, the plan, the tool and the ledger with the policy's outcome.
@@ -17,9 +19,10 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
             every archive; None where there is no file.
 
     Returns:
-        Every check by its name. No input makes this raise.
+        Every check by its name. No input makes this raise. That the tool does what it should is
+        seen by what came of it: of its text only that it is another program.
     """
-    names, bug = facts["names"], facts["bug"]
+    names = facts["names"]
     root = names["backup_root"]
     digests = facts["archives"]
     pruned = {f"{root}/{name}" for name in facts["pruned"]}
@@ -29,7 +32,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     plan = _object(outputs.get("/home/agent/plan.json"))
     entry = _object(ledger.removeprefix(facts["ledger"]).encode())
     return {
-        "tool_mended": bool(tool.strip()) and bug["wrong"] not in tool,
+        "tool_mended": code(tool) not in ("", code(facts["tool"])),
         "plan_is_the_policys": all(plan.get(key) == facts[key] for key in ("kept", "pruned")),
         "plan_names_the_week": plan.get("week") == facts["week"],
         "due_archives_pruned": all(outputs.get(path) is None for path in pruned),

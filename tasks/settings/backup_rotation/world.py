@@ -44,7 +44,8 @@ def extend(
 
     Returns:
         The facts `kept`, `pruned`, `week` (names), `date`, `archives` (digest by path, of all
-        services), `ledger` (as it was) and `bug` (`right` and `wrong` text); and the files.
+        services), `ledger` (as it was), `tool` (likewise) and `bug` (`right` and `wrong` text); and
+        the files.
     """
     names = facts["names"]
     root, stem = names["backup_root"], names["stem"]
@@ -87,6 +88,7 @@ def extend(
             f"{root}/catalogue.csv": catalogue,
             f"{root}/retention.ini": _text(files, f"{root}/retention.ini"),
         },
+        "tool": script,
         "bug": {"right": right, "wrong": wrong},
     }, [
         *archives,

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.pythoncode import code
+
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
     """Compare the runs, the tool and the summary with the policy's outcome.
@@ -17,7 +19,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
             both files of every run; None where there is no file.
 
     Returns:
-        Every check by its name. No input makes this raise.
+        Every check by its name. No input makes this raise. That the tool does what it should is
+        seen by what came of it: of its text only that it is another program.
     """
     names, due = facts["names"], facts["summary"]
     root = names["root"]
@@ -31,7 +34,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     summary = _object(outputs.get("/home/agent/summaries.json"))
     found = summary.get("runs")
     return {
-        "tool_mended": bool(tool.strip()) and facts["bug"]["wrong"] not in tool,
+        "tool_mended": code(tool) not in ("", code(facts["tool"])),
         "stale_checkpoints_gone": all(outputs.get(path) is None for path in stale),
         "other_checkpoints_whole": all(intact[path] for path in checkpoints - stale),
         "records_untouched": all(intact[path] for path in intact.keys() - checkpoints),

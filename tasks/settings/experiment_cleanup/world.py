@@ -45,8 +45,8 @@ def extend(
 
     Returns:
         The facts `summary` (the one that is due), `originals` (digest by path of all that may not
-        change, checkpoints of stale runs included) and `bug` (`right` and `wrong` text); and the
-        files.
+        change, checkpoints of stale runs included), `tool` (its text) and `bug` (`right` and
+        `wrong` text); and the files.
     """
     names = facts["names"]
     root, as_of = names["root"], date.fromisoformat(names["as_of"])
@@ -81,6 +81,7 @@ def extend(
     return {
         "summary": {"project": names["project"], "as_of": names["as_of"], "runs": due},
         "originals": {file.path: hashlib.sha256(file.data).hexdigest() for file in (*made, *rules)},
+        "tool": tool,
         "bug": {"right": right, "wrong": wrong},
     }, [*made, WorldFile(TOOL, tool.encode(), 0o755, made[0].mtime - 2_000_000)]
 

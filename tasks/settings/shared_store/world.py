@@ -53,8 +53,8 @@ def extend(
 
     Returns:
         The facts `shards` (items of each, as they are due), `report` (likewise), `originals`
-        (digest by path of what stays as it is) and `bugs` (`right` and `wrong` by tool); and the
-        files.
+        (digest by path of what stays as it is) and `bugs` (`right` and `wrong`, and
+        the `tool`'s text, by tool); and the files.
     """
     names = facts["names"]
     root = names["root"]
@@ -87,6 +87,7 @@ def extend(
     for tool, bug in bugs.items():
         text = _TEXTS[tool].replace(bug["right"], bug["wrong"])
         made.append(WorldFile(tool, text.encode(), 0o755, when - 90_000))
+        bug["tool"] = text
     return {
         "shards": shards,
         "report": _report(kept, {one["id"]: one["answer"] for one in answers}),

@@ -102,6 +102,11 @@ def leave_the_tool(place: World, outputs: Outputs) -> None:
     outputs[TOOL] = content(place, TOOL)
 
 
+def spell_it_otherwise(place: World, outputs: Outputs) -> None:
+    text = content(place, TOOL).decode()
+    outputs[TOOL] = text.replace(" = ", "  =  ").replace("def plan", "# mended\ndef plan").encode()
+
+
 def change_the_numbers(place: World, outputs: Outputs) -> None:
     path = f"{root_of(place)}/retention.ini"
     outputs[path] = content(place, path).replace(b"keep_daily = ", b"keep_daily = 1")
@@ -134,6 +139,7 @@ def plan_other_week(place: World, outputs: Outputs) -> None:
         (shorten_one, {"kept_archives_whole"}),
         (prune_a_neighbour, {"other_services_untouched"}),
         (leave_the_tool, {"tool_mended"}),
+        (spell_it_otherwise, {"tool_mended"}),
         (change_the_numbers, {"catalogue_and_numbers_untouched"}),
         (send_another, {"week_sent"}),
         (plan_other_week, {"plan_names_the_week"}),
@@ -155,6 +161,31 @@ def test_a_near_miss_fails_its_check(
     edit(place, outputs)
     checks = setting.verify(place, outputs).checks
     assert {name for name, holds in checks.items() if not holds} == failed
+
+
+OTHER_MENDS = {  # right as well, though some leave what was wrong where it stood
+    "keep_count": ("names[1 - KEEP_DAILY :]", "names[len(names) - KEEP_DAILY :]"),
+    "sort_as_text": ("made, names, held = catalogue(), archives(), holds()",
+                     "made, names, held = catalogue(), archives(), holds()\n"
+                     "    names.sort(key=run_of)"),
+    "office_time": ("OFFICE = datetime.timezone(", "OFFICE = datetime.UTC or datetime.timezone("),
+    "wide_glob": ("names, held = catalogue(), archives(), holds()",
+                  "names, held = catalogue(), archives(), holds()\n"
+                  '    names = [n for n in names if n.startswith(f"{SERVICE}-{GENERATION}.")]'),
+    "holds_ignored": ("if os.path.join(ROOT, name) in held",
+                      "if os.path.join(ROOT, name) in {os.path.join(ROOT, one) for one in held}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_tool_may_be_mended_in_another_way(variant: int, tmp_path: Path) -> None:
+    place = world(NAME, variant)
+    old, new = OTHER_MENDS[place.facts["names"]["bug"]]
+    tool = content(place, TOOL).decode()
+    assert old in tool
+    tool = tool.replace(old, new)
+    assert planned(place, tool, tmp_path)["kept"] == place.facts["kept"]
+    assert find_setting(NAME).verify(place, solved(place) | {TOOL: tool.encode()}).passed
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff\xfe", b"[" * 100_000, b"null", b'{"kept": {}}'])

@@ -111,6 +111,14 @@ def leave(tool: str) -> Callable[[World, Outputs], None]:
     return edit
 
 
+def spell_otherwise(tool: str) -> Callable[[World, Outputs], None]:
+    def edit(place: World, outputs: Outputs) -> None:
+        text = content(place, tool).replace(b" = ", b"  =  ")
+        outputs[tool] = text.replace(b"def main", b"# mended\ndef main")
+
+    return edit
+
+
 def change_answers(place: World, outputs: Outputs) -> None:
     outputs[f"{place.facts['names']['root']}/answers.jsonl"] = b""
 
@@ -132,6 +140,8 @@ ITEMS = {"shards_have_their_items", "shards_in_order", "newest_revisions"}
         (report(note="done"), {"report_right"}),
         (leave(SHARDS), {"shards_tool_mended"}),
         (leave(REPORT), {"report_tool_mended"}),
+        (spell_otherwise(SHARDS), {"shards_tool_mended"}),
+        (spell_otherwise(REPORT), {"report_tool_mended"}),
         (change_answers, {"rest_untouched"}),
     ],
 )
@@ -144,6 +154,31 @@ def test_a_near_miss_fails_its_check(
     edit(place, outputs)
     checks = setting.verify(place, outputs).checks
     assert {name for name, holds in checks.items() if not holds} == failed
+
+
+OTHER_MENDS = {  # right as well, though they leave what was wrong where it stood
+    "text_order": ('    items.sort(key=lambda item: str(item["id"]))',
+                   '    items.sort(key=lambda item: str(item["id"]))\n'
+                   '    items.sort(key=lambda item: item["id"])'),
+    "exact_words": ('return answer is not None and answer == item["answer"]',
+                    'answer = (answer or "").strip().casefold()\n'
+                    '    return answer == item["answer"].strip().casefold()'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_tools_may_be_mended_in_another_way(variant: int, tmp_path: Path) -> None:
+    place, names = world(NAME, variant), world(NAME, variant).facts["names"]
+    outputs = solved(place)
+    for tool, bug in ((SHARDS, names["shard_bug"]), (REPORT, names["report_bug"])):
+        if bug in OTHER_MENDS:
+            old, new = (text.encode() for text in OTHER_MENDS[bug])
+            assert old in content(place, tool)
+            outputs[tool] = content(place, tool).replace(old, new)
+    assert shards(place, outputs[SHARDS] or b"", tmp_path) == place.facts["shards"]
+    made = run(outputs[REPORT] or b"", tmp_path, tmp_path / "out", tmp_path / "answers.jsonl")
+    assert json.loads(made) == place.facts["report"]
+    assert find_setting(NAME).verify(place, outputs).passed
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff\xfe", b"[" * 100_000, b"null", b'{"id": []}\n[1]'])
