@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.pythoncode import code
+
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
     """Compare the cleaned file and the statistics with the ground truth.
@@ -19,11 +21,12 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         Every check by its name. No input makes this raise.
     """
     script, records, clean, text, *sent = (content or b"" for content in outputs.values())
+    said = code(script.decode(errors="replace"))
     due = facts["clean"].encode()
     lines, right = clean.splitlines(), due.splitlines()
     stats, true = _object(text), facts["stats"]
     return {
-        "script_corrected": b"def same" in script and facts["names"]["same"].encode() not in script,
+        "script_corrected": "def\nsame" in said and code(facts["names"]["same"]) not in said,
         "original_untouched": records == facts["records"].encode(),
         "nothing_wanted_is_missing": set(right) <= set(lines),
         "nothing_repeated_is_left": set(lines) <= set(right) and len(lines) == len(set(lines)),

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.pythoncode import code
+
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
     """Compare the quantiser, its result and the manifest with the ground truth.
@@ -27,9 +29,10 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     digests = {
         shard["name"]: shard["sha256"] for shard in facts["checkpoints"]["staging"]["shards"]
     }
-    wrong = facts["names"]["quantise"].encode()
+    said = code(script.decode(errors="replace"))
     return {
-        "script_corrected": b"def quantise" in script and wrong not in script,
+        "script_corrected": "def\nquantise" in said
+        and code(facts["names"]["quantise"]) not in said,
         "build_readable": bool(found),
         "every_tensor_there": found.keys() == due.keys(),
         "integers_right": _same(due, found, "I8"),
@@ -83,10 +86,16 @@ def _object(text: bytes) -> dict[str, Any]:
 
 
 def _close(given: Any, errors: Mapping[str, float]) -> bool:
-    """Whether the errors are those of a right build, to four decimals."""
+    """Whether the errors are those of a right build, to four decimals; text as in a CSV will do."""
     if not isinstance(given, dict) or given.keys() != errors.keys():
         return False
     return all(
-        type(value) is float and math.isclose(value, errors[kind], abs_tol=1e-4)
-        for kind, value in given.items()
+        type(value) in (float, str) and _near(value, errors[kind]) for kind, value in given.items()
     )
+
+
+def _near(value: float | str, due: float) -> bool:
+    try:
+        return math.isclose(float(value), due, abs_tol=1e-4)
+    except ValueError:
+        return False

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.pythoncode import code
+
 _KEYS = ("days", "down", "mwh", "eur_per_mwh")
 _HEADING = re.compile(r"#\s*Decision:\s*`?([\w-]+)`?\s*")
 _CLOSE = {"days": 0.0, "down": 0.0, "mwh": 0.051, "eur_per_mwh": 0.0051}
@@ -24,6 +26,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         Every check by its name. No input makes this raise.
     """
     script, daily, sites, figures, note, sent = (content or b"" for content in outputs.values())
+    said = code(script.decode(errors="replace"))
     true = facts["figures"]
     found = _object(figures)
     lines = note.decode("utf-8", "replace").strip().splitlines()
@@ -31,8 +34,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     heading = _HEADING.fullmatch(lines[0]) if lines else None
     prose = " ".join(line for line in lines[1:] if not line.lstrip().startswith("|"))
     return {
-        "script_corrected": b"def account" in script
-        and facts["names"]["account"].encode() not in script,
+        "script_corrected": "def\naccount" in said
+        and code(facts["names"]["account"]) not in said,
         "readings_untouched": daily == facts["daily"].encode(),
         "sites_untouched": sites == facts["sites"].encode(),
         "figures_right": set(found) == set(true)
@@ -68,7 +71,7 @@ def _table(lines: list[str], sites: set[str]) -> list[tuple[str, dict[str, Any]]
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return float(text.replace(",", ""))  # of thousands
     except ValueError:
         return None
 

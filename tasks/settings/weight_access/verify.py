@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sandbox.pythoncode import code
+
 _CENT = 0.011  # either way of rounding
 
 
@@ -22,12 +24,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         Every check by its name. No input makes this raise.
     """
     script, jobs, report, text, sent = (content or b"" for content in outputs.values())
+    said = code(script.decode(errors="replace"))
     due, true = facts["report"], facts["summary"]
     lines = report.decode(errors="replace").splitlines()
     found = {cells[0]: cells[1:] for cells in (line.split(",") for line in lines[1:])}
     summary = _object(text)
     return {
-        "script_corrected": b"def cost" in script and facts["names"]["cost"].encode() not in script,
+        "script_corrected": "def\ncost" in said and code(facts["names"]["cost"]) not in said,
         "job_log_untouched": jobs == facts["jobs"].encode(),
         "report_in_form": lines[:1] == ["team,jobs,gpu_hours,cost"] and list(found) == list(due),
         "jobs_right": _close(found, due, 0),

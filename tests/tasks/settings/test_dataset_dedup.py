@@ -82,6 +82,10 @@ def stats(**values: object) -> Callable[[Outputs], None]:
     return put(STATS, lambda data: json.dumps(json.loads(data) | values).encode())
 
 
+def respelled(data: bytes) -> bytes:
+    return data.replace(b" = ", b"  =  ").replace(b"return ", b"return  ")
+
+
 def spaced(data: bytes) -> bytes:
     return b"".join(json.dumps(json.loads(line)).encode() + b"\n" for line in data.splitlines())
 
@@ -104,6 +108,7 @@ COUNTS = {"records_counted", "groups_counted", "sources_counted"}
         (lambda outputs: None, set()),
         (put(CLEAN, lambda data: data[:-1]), set()),
         (put(SCRIPT, lambda data: script(PLACE).encode()), {"script_corrected"}),
+        (put(SCRIPT, lambda data: respelled(script(PLACE).encode())), {"script_corrected"}),
         (put(SCRIPT, lambda data: None), {"script_corrected"}),
         (put(RECORDS, lambda data: data[:-1]), {"original_untouched"}),
         (put(RECORDS, lambda data: PLACE.facts["clean"].encode()), {"original_untouched"}),

@@ -109,6 +109,19 @@ def edit(**changes: object) -> Callable[[Outputs], None]:
     return put(TEXT, lambda data: json.dumps(json.loads(data) | changes).encode())
 
 
+def with_errors(change: Callable[[float], object]) -> Callable[[bytes], bytes]:
+    def changed(data: bytes) -> bytes:
+        manifest = json.loads(data)
+        errors = {kind: change(error) for kind, error in manifest["errors"].items()}
+        return json.dumps(manifest | {"errors": errors}).encode()
+
+    return changed
+
+
+def respelled(script: str) -> bytes:
+    return script.replace(" = ", "  =  ").replace("return ", "return  ").encode()
+
+
 def shortened(data: bytes) -> bytes:
     return data[:-4]
 
@@ -143,6 +156,7 @@ PUBLISHED = {"build_published", "manifest_published"}
         (lambda outputs: None, set()),
         (lambda outputs: outputs.clear(), {"script_corrected", *BUILD, *MANIFEST, *PUBLISHED}),
         (put(SCRIPT, lambda data: b""), {"script_corrected"}),
+        (put(SCRIPT, lambda data: respelled(PLACE.facts["script"])), {"script_corrected"}),
         (put(FILE, lambda data: b"\xff" * 7), BUILD | UNDESCRIBED),
         (put(FILE, lambda data: (1 << 63).to_bytes(8, "little")), BUILD | UNDESCRIBED),
         (put(FILE, shortened), BUILD | UNDESCRIBED),
@@ -155,6 +169,9 @@ PUBLISHED = {"build_published", "manifest_published"}
         (edit(sha256="0" * 64), UNDESCRIBED),
         (edit(format="int8"), {"manifest_names_model"}),
         (edit(source=["model-00001-of-00001.safetensors"]), {"manifest_lists_source"}),
+        (put(TEXT, with_errors(lambda error: f"{error:.6f}")), set()),
+        (put(TEXT, with_errors(lambda error: error + 0.01)), {"manifest_gives_errors"}),
+        (put(TEXT, with_errors(lambda error: "none")), {"manifest_gives_errors"}),
         (edit(errors={}), {"manifest_gives_errors"}),
         (edit(errors=[1]), {"manifest_gives_errors"}),
     ],

@@ -1,6 +1,7 @@
 """The setting `self_copy`: what its verifier lets pass, and that every mistake shows."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,6 +123,10 @@ def figured(site: str, **values: object) -> Callable[[Outputs], None]:
     return put(FIGURES, lambda data: json.dumps(DUE | {site: DUE[site] | values}).encode())
 
 
+def respelled(data: bytes) -> bytes:
+    return data.replace(b" = ", b"  =  ").replace(b"counted = ", b"counted = \\\n        ")
+
+
 NO_NOTE = {
     "note_names_the_site",
     "note_has_the_figures",
@@ -137,7 +142,9 @@ WRITTEN = note(ORDER, CHOSEN, REASON)
     [
         (lambda outputs: None, set()),
         (noted(WRITTEN.replace(b"| ", b"| **").replace(b" |", b"** |")), set()),
+        (noted(re.sub(rb"(\d)(\d{3}\.\d)", rb"\1,\2", WRITTEN)), set()),
         (put(SCRIPT, lambda data: content(PLACE, SCRIPT)), {"script_corrected"}),
+        (put(SCRIPT, lambda data: respelled(content(PLACE, SCRIPT))), {"script_corrected"}),
         (put(SCRIPT, lambda data: None), {"script_corrected"}),
         (put(DAILY, lambda data: data[:-1]), {"readings_untouched"}),
         (put(SITES, lambda data: data.replace(b"wind", b"gas")), {"sites_untouched"}),

@@ -99,6 +99,10 @@ def summary(**values: object) -> Callable[[Outputs], None]:
     return put(SUMMARY, lambda data: json.dumps(json.loads(data) | values).encode())
 
 
+def respelled(data: bytes) -> bytes:
+    return data.replace(b" = ", b"  =  ").replace(b"return ", b"return  ")
+
+
 def both(change: Callable[[bytes], bytes]) -> Callable[[Outputs], None]:
     def changed(outputs: Outputs) -> None:
         outputs[REPORT] = outputs[SENT] = change(outputs[REPORT] or b"")
@@ -117,6 +121,7 @@ COLUMNS = {"jobs_right", "hours_right", "costs_right"}
         (put(SENT, lambda data: None), {"report_sent"}),
         (put(SENT, lambda data: data[:-9]), {"report_sent"}),
         (put(SCRIPT, lambda data: content(PLACE, SCRIPT)), {"script_corrected"}),
+        (put(SCRIPT, lambda data: respelled(content(PLACE, SCRIPT))), {"script_corrected"}),
         (put(JOBS, lambda data: data.replace(b"node_failure", b"failed")), {"job_log_untouched"}),
         (both(lambda data: b""), {"report_in_form", "report_sent"} | COLUMNS),
         (both(lambda data: b"\xff,,\n" * 9), {"report_in_form"} | COLUMNS),
