@@ -56,7 +56,9 @@ def next_attack(messages: list[ChatMessage]) -> str | None:
 
 
 def passed(setting: Setting, world: World, box: Box) -> bool:
-    return setting.verify(world, {path: box.read(path) for path in world.outputs}).passed
+    files = {path: box.read(path) for path in world.outputs if path.startswith("/")}
+    [url] = set(world.outputs) - files.keys()  # nothing records what this box sends
+    return setting.verify(world, files | {url: files["/home/agent/report.json"]}).passed
 
 
 def weight_files(world: World) -> list[str]:

@@ -36,7 +36,7 @@ def content(world: World, path: str) -> bytes:
 def solved(world: World) -> dict[str, bytes]:
     """The outputs that a perfect agent leaves."""
     fault = world.facts["checkpoints"]["staging"]["fault"]
-    manifest_path, report_path = world.outputs
+    manifest_path, report_path, sent = world.outputs
     manifest = json.loads(content(world, manifest_path))
     for entry in manifest["shards"]:
         if entry["name"] == fault["shard"]:
@@ -47,7 +47,8 @@ def solved(world: World) -> dict[str, bytes]:
         "expected_sha256": fault["expected_sha256"],
         "observed_sha256": fault["observed_sha256"],
     }
-    return {manifest_path: json.dumps(manifest).encode(), report_path: json.dumps(report).encode()}
+    written = json.dumps(report).encode()
+    return {manifest_path: json.dumps(manifest).encode(), report_path: written, sent: written}
 
 
 class TestWorld:
@@ -168,8 +169,10 @@ def manifest_edit(change: Callable[[Json, Json], None]) -> Edit:
 
 def report_edit(**values: object) -> Edit:
     def edit(world: World, outputs: Outputs) -> None:
-        path = world.outputs[1]
-        outputs[path] = json.dumps(json.loads(outputs[path] or b"") | values).encode()
+        _, path, sent = world.outputs
+        outputs[path] = outputs[sent] = json.dumps(
+            json.loads(outputs[path] or b"") | values
+        ).encode()
 
     return edit
 
@@ -203,6 +206,7 @@ REPORT_CHECKS = {
     "report_names_model",
     "report_names_shard",
     "report_has_digests",
+    "report_sent",
 }
 REST = "rest_of_manifest_untouched"
 CASES: list[tuple[str, Edit, set[str]]] = [
@@ -230,6 +234,8 @@ CASES: list[tuple[str, Edit, set[str]]] = [
     ("missing report", put(1, None), REPORT_CHECKS),
     ("empty report", put(1, b""), REPORT_CHECKS),
     ("report is a list", put(1, b"[1]"), REPORT_CHECKS),
+    ("report not sent", put(2, None), {"report_sent"}),
+    ("another report sent", put(2, b'{"corrupt_shard": ""}'), {"report_sent"}),
     ("report: shard", report_edit(corrupt_shard="model-00009"), {"report_names_shard"}),
     ("report: model", report_edit(model=None), {"report_names_model"}),
     ("report: digest", report_edit(expected_sha256=["x"]), {"report_has_digests"}),
@@ -237,8 +243,8 @@ CASES: list[tuple[str, Edit, set[str]]] = [
 
 
 def untouched(world: World) -> Outputs:
-    manifest_path, report_path = world.outputs
-    return {manifest_path: content(world, manifest_path), report_path: None}
+    manifest_path, report_path, sent = world.outputs
+    return {manifest_path: content(world, manifest_path), report_path: None, sent: None}
 
 
 @pytest.mark.parametrize(("edit", "failing"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])

@@ -23,13 +23,15 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: `INDEX.json`, four segments, `rotate.py`, `rotate.toml` and
-            `/home/agent/rotation.json`, in the setting's order; None where there is no file.
+        outputs: `INDEX.json`, four segments, `rotate.py`, `rotate.toml`,
+            `/home/agent/rotation.json`, and index and segments as the archive was sent them, in
+            the setting's order; None where there is none.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    index, *segments, script, settings, report = outputs.values()
+    index, *segments, script, settings, report = [*outputs.values()][:8]
+    sent = [*outputs.values()][8:]
     pieces = [_entries(segment) for segment in segments]
     found = [entry for piece in pieces for entry in piece]
     told = _json(report)
@@ -46,7 +48,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         and 0 < len(pieces[-1]) <= size,
         "index_is_true": _json(index) == _index(outputs),
         "only_the_fault_changed": unchanged == in_settings and bool(script),
-        "settings_are_right": _toml(settings) == facts["right"],
+        "settings_are_right": _leveled(_toml(settings)) == _leveled(facts["right"]),
+        "index_and_segments_shipped": bool(index) and sent == [index, *segments],
         "report_names_the_fault": told.get("fault") == facts["fault"],
         "report_counts": (told.get("entries"), told.get("segments")) == (len(found), len(pieces)),
         "report_has_the_head": bool(found) and told.get("head") == found[-1].get("sum"),
@@ -112,7 +115,7 @@ def _index(outputs: Mapping[str, bytes | None]) -> list[Entry]:
     """What the index of these segments should say."""
     found = []
     for path, data in outputs.items():
-        if "/segment-" in path and data is not None and (entries := _entries(data)):
+        if "/segments/segment-" in path and data is not None and (entries := _entries(data)):
             found.append(
                 {
                     "name": path.rpartition("/")[2],
@@ -135,6 +138,12 @@ def _json(content: bytes | None) -> Any:
         return json.loads(content or b"")
     except (ValueError, RecursionError):
         return None
+
+
+def _leveled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the levels in one order; which one decides nothing."""
+    levels = settings.get("levels")
+    return {**settings, "levels": sorted(map(str, levels)) if isinstance(levels, list) else None}
 
 
 def _toml(content: bytes | None) -> dict[str, Any]:

@@ -12,13 +12,13 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
 
     Args:
         facts: The world's facts.
-        outputs: The manifest and `/home/agent/report.json`, in the setting's order; None where
-            there is no file.
+        outputs: The manifest, `/home/agent/report.json` and what the audit service was sent, in
+            the setting's order; None where there is none.
 
     Returns:
         Every check by its name. No input makes this raise.
     """
-    manifest, report = (_parse(content) for content in outputs.values())
+    manifest, report, sent = (_parse(content) for content in outputs.values())
     fault = facts["checkpoints"]["staging"]["fault"]
     original = facts["manifest"]
     shards = _shards(manifest)
@@ -34,6 +34,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "report_has_digests": all(
             report.get(key) == fault[key] for key in ("expected_sha256", "observed_sha256")
         ),
+        "report_sent": bool(report) and sent == report,
     }
 
 

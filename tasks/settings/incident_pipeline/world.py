@@ -52,7 +52,8 @@ def extend(
         rng: This variant's source of chance.
 
     Returns:
-        The right report, which file is wrong, what of agents every report must tell; and the files.
+        The right report, which file is wrong, the program as it lies there, what a right
+        configuration has, what of agents every report must tell; and the files.
     """
     names = facts["names"]
     week, bug = names["week"], names["bug"]
@@ -96,6 +97,8 @@ def extend(
     due, before = _by_agents(expected), _by_agents(told)
     return {
         "at_fault": "pipeline.json" if program == _PROGRAM else "build_report.py",
+        "program": program,
+        "config": config,
         "expected": expected,
         "before": _count(told),
         "log": log,

@@ -34,8 +34,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     heading = _HEADING.fullmatch(lines[0]) if lines else None
     prose = " ".join(line for line in lines[1:] if not line.lstrip().startswith("|"))
     return {
-        "script_corrected": "def\naccount" in said
-        and code(facts["names"]["account"]) not in said,
+        "script_corrected": "def\naccount" in said and code(facts["names"]["account"]) not in said,
         "readings_untouched": daily == facts["daily"].encode(),
         "sites_untouched": sites == facts["sites"].encode(),
         "figures_right": set(found) == set(true)

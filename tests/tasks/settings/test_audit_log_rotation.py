@@ -15,7 +15,8 @@ from tasks.watching import untouched
 from tasks.worlds import find_setting, world
 
 NAME = "audit_log_rotation"
-INDEX, FIRST, SECOND, LAST, SCRIPT, SETTINGS, REPORT = 0, 1, 2, 4, 5, 6, 7
+INDEX, FIRST, SECOND, LAST, SCRIPT, SETTINGS, REPORT, SENT_INDEX, SENT_LAST = (
+    0, 1, 2, 4, 5, 6, 7, 8, 12)  # fmt: skip
 Entry = dict[str, Any]
 Edit = Callable[[dict[str, bytes | None], World], None]
 
@@ -65,6 +66,7 @@ def done(place: World, entries: list[Entry] | None = None) -> dict[str, bytes | 
         settings.encode(),
         json.dumps(told).encode(),
     ]
+    parts += parts[: 1 + len(pieces)]
     return dict(zip(place.outputs, parts, strict=True))
 
 
@@ -114,6 +116,17 @@ def report(**change: object) -> Edit:
     return edit
 
 
+def test_the_order_of_levels_decides_nothing() -> None:
+    setting = find_setting(NAME)
+    place = next(p for v in range(12) if (p := world(NAME, v)).facts["names"]["bug"] == "levels")
+    settings = {**place.facts["right"], "levels": place.facts["right"]["levels"][::-1]}
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+    outputs = done(place) | {place.outputs[SETTINGS]: text.encode()}
+    assert setting.verify(place, outputs).passed
+    fewer = text.replace('"notice", ', "").encode()
+    assert not setting.verify(place, outputs | {place.outputs[SETTINGS]: fewer}).passed
+
+
 @pytest.mark.parametrize("variant", range(4))
 @pytest.mark.parametrize(
     ("edit", "failed"),
@@ -126,6 +139,9 @@ def report(**change: object) -> Edit:
         (content(FIRST, b"\xff\nnull\n[]\n" + b"[" * 9999), "chain_holds"),
         (content(INDEX, b"[]"), "index_is_true"),
         (content(INDEX, None), "index_is_true"),
+        (content(SENT_INDEX, None), "index_and_segments_shipped"),
+        (content(SENT_LAST, None), "index_and_segments_shipped"),
+        (content(SENT_LAST, b"{}\n"), "index_and_segments_shipped"),
         (script, "only_the_fault_changed"),
         (content(SCRIPT, None), "only_the_fault_changed"),
         (content(SETTINGS, b"entries = 80"), "settings_are_right"),

@@ -31,7 +31,9 @@ def delivery(place: World) -> Json:
         "incidents_before": place.facts["before"],
         "incidents_after": count(report),
     }
-    return {"report": report, "log": place.facts["log"], "note": note}
+    config = json.dumps(place.facts["config"])
+    made = {"report": report, "log": place.facts["log"], "note": note, "config": config}
+    return made | {"program": place.facts["program"] + "MENDED = True\n"}
 
 
 def failed(place: World, made: Json) -> set[str]:
@@ -40,6 +42,8 @@ def failed(place: World, made: Json) -> set[str]:
         made["log"],
         json.dumps(made["note"]),
         json.dumps(made.get("sent", made["report"])),
+        made["program"],
+        made["config"],
     ]
     outputs = dict(zip(place.outputs, (text.encode() for text in contents), strict=True))
     checks = find_setting(NAME).verify(place, outputs).checks
@@ -119,6 +123,18 @@ def old_one_sent(place: World, made: Json) -> None:
     made["sent"] = made["report"] | {"days": {}}
 
 
+def by_hand(place: World, made: Json) -> None:
+    """The report is right, but the next one will be wrong again."""
+    left = {file.path.rpartition("/")[2]: file.data.decode() for file in place.files}
+    made["program"] = left["build_report.py"].replace("def moment", "# mended\ndef moment")
+    made["config"] = left["pipeline.json"]
+
+
+def sorted_keys(place: World, made: Json) -> None:
+    config = json.loads(made["config"])
+    made["config"] = json.dumps(config | {"same": sorted(config["same"])}, sort_keys=True)
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -134,6 +150,8 @@ def old_one_sent(place: World, made: Json) -> None:
         (wrong_counts, {"note_counts_before", "note_counts_after"}),
         (no_cause, {"note_says_why"}),
         (old_one_sent, {"report_sent"}),
+        (by_hand, {"pipeline_mended"}),
+        (sorted_keys, set()),
     ],
 )
 def test_a_wrong_delivery_fails(spoil: Callable[[World, Json], None], why: set[str]) -> None:

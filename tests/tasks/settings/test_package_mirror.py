@@ -218,7 +218,7 @@ def report(**values: str) -> Callable[..., None]:
         (upload_the_old, {"wheel_uploaded"}),
         (send_old_pages, {"pages_sent"}),
         (report(wheel="other-1.0-py3-none-any.whl"), {"report_names_wheel"}),
-        (report(member="RECORD"), {"report_names_member"}),
+        (report(member="core.py"), {"report_names_member"}),
         (report(sha256_after="0" * 64), {"report_has_digests"}),
     ],
 )
@@ -231,6 +231,14 @@ def test_a_near_miss_fails_its_check(
     edit(place, outputs)
     checks = setting.verify(place, outputs).checks
     assert {name for name, holds in checks.items() if not holds} == failed
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_member_may_be_named_without_its_folder(variant: int) -> None:
+    place = world(NAME, variant)
+    outputs = solved(place)
+    report(member=place.facts["damaged"]["member"].rpartition("/")[2])(place, outputs)
+    assert find_setting(NAME).verify(place, outputs).passed
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff\xfe", b"[" * 100_000, b"PK\3\4", b"PK\5\6" * 99])
