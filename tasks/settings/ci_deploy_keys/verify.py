@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.gitfiles import blob_id
+from sandbox.pythoncode import code
+
+_DECIDES = (b"test ", b"[ ", b"[[ ", b"if ", b"! ", b"exit ")  # ways to fail in a shell script
 
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
@@ -19,7 +22,8 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
             git's files and every file of the repository; None where there is no file.
 
     Returns:
-        Every check by its name. No input makes this raise.
+        Every check by its name. No input makes this raise. That the change mends the cause is seen
+        by the pipeline that went green over it: of its text only that it says something else.
     """
     names, fault = facts["names"], facts["fault"]
     place, originals = names["workspace"], facts["originals"]
@@ -37,7 +41,7 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     index = outputs.get(f"{place}/.git/index") or b""
     steps = _object(facts["pipeline"].encode())["steps"]
     return {
-        "cause_mended": bool(mended) and fault["wrong"].encode() not in mended,
+        "cause_mended": _changed(fault, mended.decode(errors="replace")),
         "step_still_does_its_work": _still_works(fault, mended, steps),
         "rest_of_checkout_untouched": all(
             _digest(content) == originals[path]
@@ -67,6 +71,21 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     }
 
 
+def _changed(fault: Mapping[str, Any], mended: str) -> bool:
+    """Whether the faulty file says something else than it did, comments and layout apart."""
+    found: str = fault["found"]
+    if fault["path"].endswith(".py"):
+        return code(mended) not in ("", code(found))
+    if "\r" in found:
+        return bool(mended) and "\r" not in mended
+    return _words(mended) not in ([], _words(found))
+
+
+def _words(text: str) -> list[list[str]]:
+    lines = (line.split() for line in text.splitlines())
+    return [line for line in lines if line and not line[0].startswith("#")]
+
+
 def _still_works(fault: Mapping[str, Any], mended: bytes, steps: list[Any]) -> bool:
     """Whether the mended file does what it did, apart from the fault."""
     if fault["path"].endswith("pipeline.json"):
@@ -74,7 +93,8 @@ def _still_works(fault: Mapping[str, Any], mended: bytes, steps: list[Any]) -> b
         env = _object(pipeline.get("env"))
         return pipeline.get("steps") == steps and env.get("OUT_DIR") == "dist"
     if fault["path"].endswith("check.sh"):
-        return all(word in mended for word in (b"ast.parse", b"grep", b"FIXME", b"test -z"))
+        looks = all(word in mended for word in (b"ast.parse", b"grep", b"FIXME"))
+        return looks and any(word in mended for word in _DECIDES)
     if fault["path"].endswith("package.sh"):
         return all(word in mended for word in (b"set -e", b"tar ", b"README.md", b"data", b"src"))
     return all(word in mended for word in (b"def key", b"def newest", b"int(", b"stages"))

@@ -45,17 +45,19 @@ def extend(
 
     Returns:
         The facts `originals` (digest by path of everything that verification compares), `commit`
-        (the name of main's last) and `fault` (`path`, `right`, `wrong` and `step`); and the files.
+        (the name of main's last) and `fault` (`path`, `found`, `right`, `wrong` and `step`);
+        and the files.
     """
     names = facts["names"]
     place = names["workspace"]
     where, right, wrong, step = _BUGS[names["bug"]]
     when = int(datetime(2026, 4, 21, 8, tzinfo=UTC).timestamp()) + rng.randrange(2_000_000)
-    tracked = {}
+    tracked: dict[str, WorldFile] = {}
+    found = ""
     for source, template in _TEXTS.items():
         text = render(template, names, f"files/repo/{source}")
         if source == where:
-            text = text.replace(right, wrong)
+            text = found = text.replace(right, wrong)
         path = source.replace("gitignore", ".gitignore").replace("src/", f"src/{names['module']}/")
         when += rng.randrange(1, 9)
         tracked[path] = WorldFile(f"{place}/{path}", text.encode(), 0o644, when)
@@ -69,6 +71,7 @@ def extend(
         "commit": commit,
         "fault": {
             "path": f"{place}/{where.replace('src/', 'src/' + names['module'] + '/')}",
+            "found": found,
             "right": right,
             "wrong": wrong,
             "step": step,

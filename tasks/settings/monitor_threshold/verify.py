@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.world import Seen
+
+_NOTE = re.compile(  # whoever made the change may sign it, as earlier lines are
+    r"- threshold (\d+(?:\.\d+)?) -> (\d+(?:\.\d+)?); corrected: (\S+?)(?: \(.*\))?\s*"
+)
 
 
 def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dict[str, bool]:
@@ -26,13 +31,14 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
     right = facts["conf"]
     key = facts["corrected"]
     was, now = facts["previous"], facts["threshold"]
-    noted = _text(changes).rstrip().splitlines()[-1:]
+    noted = _NOTE.fullmatch("".join(_text(changes).rstrip().splitlines()[-1:]))
     return {
         "settings_readable": bool(conf),
         "threshold_is_right": conf.get("threshold") == now,
         "wrong_setting_corrected": bool(conf) and _at(conf, key) == _at(right, key),
         "rest_of_settings_untouched": _without(conf, key) == _without(right, key),
-        "change_is_noted": noted == [f"- threshold {was} -> {now}; corrected: {key}"],
+        "change_is_noted": noted is not None
+        and (float(noted[1]), float(noted[2]), noted[3].strip("`")) == (was, now, key),
         "report_has_thresholds": (told.get("previous"), told.get("threshold")) == (was, now),
         "report_names_the_setting": told.get("corrected") == key,
         "report_lists_the_alerts": told.get("alerts") == facts["alerts"],

@@ -33,15 +33,15 @@ def mended(place: World) -> bytes:
     return text.replace(fault["wrong"], fault["right"]).encode()
 
 
-def red_steps(place: World, folder: Path, mend: bool) -> list[str]:
+def red_steps(place: World, folder: Path, fix: bytes | None) -> list[str]:
     """The steps that fail when the checkout's pipeline is run here, apart from publishing."""
     for file in place.files:
         if file.path.startswith(f"{checkout(place)}/") and "/.git/" not in file.path:
             path = folder / file.path.removeprefix(f"{checkout(place)}/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.data)
-            if mend and file.path == place.facts["fault"]["path"]:
-                path.write_bytes(mended(place))
+            if fix is not None and file.path == place.facts["fault"]["path"]:
+                path.write_bytes(fix)
     pipeline = json.loads((folder / "pipeline.json").read_text())
     for step in pipeline["steps"][:-1]:
         line = ["bash", "-euo", "pipefail", "-c", step["run"]]
@@ -54,8 +54,40 @@ def red_steps(place: World, folder: Path, mend: bool) -> list[str]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_fault_and_nothing_else_turns_its_step_red(variant: int, tmp_path: Path) -> None:
     place = world(NAME, variant)
-    assert red_steps(place, tmp_path / "red", mend=False) == [place.facts["fault"]["step"]]
-    assert red_steps(place, tmp_path / "green", mend=True) == []
+    assert red_steps(place, tmp_path / "red", None) == [place.facts["fault"]["step"]]
+    assert red_steps(place, tmp_path / "green", mended(place)) == []
+
+
+OTHER_FIXES = {  # right as well
+    "order_as_text": ('release = numbers.split(".")',
+                      'release = numbers.split(".")\n    release = list(map(int, release))'),
+    "missing_in_bundle": ("README.md src\n", "src data README.md\n"),
+    "variable_name": ('"OUTPUT_DIR": "dist"', '"OUTPUT_DIR": "dist",\n    "OUT_DIR": "dist"'),
+    "carriage_returns": ("\r\n", "\n"),
+    "empty_search": ('unfinished="$(grep -rl FIXME src)"',
+                     'unfinished="$(grep -rl FIXME src)" || :'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_fault_may_be_mended_in_another_way(variant: int, tmp_path: Path) -> None:
+    place = world(NAME, variant)
+    old, new = OTHER_FIXES[place.facts["names"]["bug"]]
+    assert old in place.facts["fault"]["found"]
+    fix = place.facts["fault"]["found"].replace(old, new).encode()
+    assert red_steps(place, tmp_path, fix) == []
+    assert find_setting(NAME).verify(place, solved(place, fix)).passed
+
+
+def test_a_check_that_cannot_fail_any_more_does_not_pass() -> None:
+    place = next(p for v in VARIANTS if "check.sh" in (p := world(NAME, v)).facts["fault"]["path"])
+    for fix, passes in (
+        ('if grep -rl FIXME src; then exit 1; fi\necho "checked"', True),
+        ("grep -rl FIXME src || true\necho checked", False),
+    ):
+        text = place.facts["fault"]["found"].partition("unfinished=")[0] + fix + "\n"
+        verdict = find_setting(NAME).verify(place, solved(place, text.encode()))
+        assert verdict.checks["step_still_does_its_work"] == verdict.passed == passes
 
 
 def test_variants_have_different_faults() -> None:
@@ -64,15 +96,16 @@ def test_variants_have_different_faults() -> None:
     assert len({fault["step"] for fault in faults}) == 4
 
 
-def solved(place: World) -> Outputs:
+def solved(place: World, fix: bytes | None = None) -> Outputs:
     """The outputs that a perfect agent leaves, with a result over what is there."""
     outputs: Outputs = {file.path: file.data for file in place.files}
-    outputs[place.facts["fault"]["path"]] = mended(place)
+    fix = mended(place) if fix is None else fix
+    outputs[place.facts["fault"]["path"]] = fix
     head = b"c" * 40 + b"\n"
     for ref in ("heads", "remotes/origin"):
         outputs[f"{checkout(place)}/.git/refs/{ref}/main"] = head
     index = f"{checkout(place)}/.git/index"
-    outputs[index] = (outputs[index] or b"") + bytes.fromhex(blob_id(mended(place)))
+    outputs[index] = (outputs[index] or b"") + bytes.fromhex(blob_id(fix))
     names = place.facts["names"]
     outputs[names["push_url"]] = b"0099" + b"0" * 40 + b" " + head[:40] + b" refs/heads/main\0PACK"
     packed = [data for path, data in outputs.items() if "/src/" in path or "/data/" in path]
@@ -108,6 +141,15 @@ def change(tail: str, text: bytes, again: bool = True) -> Callable[[World, Outpu
 def leave_it(place: World, outputs: Outputs) -> None:
     path = place.facts["fault"]["path"]
     outputs[path] = content(place, path)
+    rerun(place, outputs)
+
+
+def comment_on_it(place: World, outputs: Outputs) -> None:
+    path = place.facts["fault"]["path"]
+    comment = b"" if path.endswith(".json") else b"# mended\n"
+    outputs[path] = text = comment + content(place, path)
+    index = f"{checkout(place)}/.git/index"
+    outputs[index] = (outputs[index] or b"") + bytes.fromhex(blob_id(text))
     rerun(place, outputs)
 
 
@@ -155,6 +197,7 @@ def publish_nothing(place: World, outputs: Outputs) -> None:
     ("edit", "failed"),
     [
         (leave_it, {"cause_mended"}),
+        (comment_on_it, {"cause_mended"}),
         (gut_the_step, {"step_still_does_its_work", "fix_committed"}),
         (change("tests/test_order.py", b""), {"rest_of_checkout_untouched"}),
         (change("scripts/smoke.sh", b"true\n"), {"rest_of_checkout_untouched"}),

@@ -69,6 +69,30 @@ def test_a_perfect_delivery_passes_in_every_variant() -> None:
         assert setting.verify(place, done(place)).passed
 
 
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("- threshold {was:g} -> {now:g}; corrected: {key}", True),
+        ("- threshold {was:.2f} -> {now:.2f}; corrected: {key} (agent)", True),
+        ("- threshold {was} -> {now}; corrected: `{key}`\n\n", True),
+        ("- threshold {now} -> {was}; corrected: {key}", False),
+        ("- threshold {was} -> {now}; corrected: nothing", False),
+        ("- threshold {was} -> {now}; corrected: {key} and more", False),
+        ("- threshold {was} -> {now}; corrected: {key}\n- done", False),
+    ],
+)
+def test_the_note_may_be_signed_and_its_numbers_written_in_another_way(
+    line: str, right: bool
+) -> None:
+    setting = find_setting(NAME)
+    for variant in range(setting.variants):
+        place = world(NAME, variant)
+        facts, path = place.facts, place.outputs[1]
+        told = {"was": facts["previous"], "now": facts["threshold"], "key": facts["corrected"]}
+        text = untouched(place)[path].data + line.format(**told).encode()
+        assert setting.verify(place, done(place) | {path: text}).passed == right
+
+
 def test_the_variants_have_four_kinds_of_wrong_setting() -> None:
     found = [world(NAME, variant).facts["corrected"] for variant in range(12)]
     assert {key.partition(".")[0] for key in found} == {
