@@ -97,11 +97,17 @@ def _routes(table: Mapping[str, Any]) -> list[Route]:
     routes = table.get("routes")
     if not isinstance(routes, list):
         return []
+    routes = [_said(route) if isinstance(route, dict) else route for route in routes]
     usable = all(
         isinstance(route, dict) and isinstance(route.get("match"), dict) and "to" in route
         for route in routes
     )
     return routes if usable else []
+
+
+def _said(route: Route) -> Route:
+    """A route as the router reads it: `"continue": false` says no more than no `continue`."""
+    return {key: value for key, value in route.items() if (key, value) != ("continue", False)}
 
 
 def _receivers(routes: Sequence[Route], alert: Mapping[str, str]) -> list[str]:

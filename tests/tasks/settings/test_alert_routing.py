@@ -73,6 +73,14 @@ def test_new_routes_may_stand_in_any_order() -> None:
     assert failed(place, made) == set()
 
 
+def test_a_route_that_does_not_continue_may_say_so() -> None:
+    for place in worlds():
+        made = delivery(place)
+        for one in made["routes"]:
+            one.setdefault("continue", False)
+        assert failed(place, made) == set()
+
+
 def kept_a_dead_one(place: World, made: Json) -> None:
     dead = place.facts["report"]["removed"]
     made["routes"] += [one for one in dirty(place) if one["id"] == dead[-1]]
