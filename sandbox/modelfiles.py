@@ -42,9 +42,11 @@ def stage(spec: CheckpointSpec, name: str, path: str, rng: random.Random, mtime:
     shards = checkpoint.make_checkpoint(checkpoint.CheckpointSpec(name, seed, count, params))
     contents = [shard.data for shard in shards]
     fault = None
-    if spec.fault == "flipped_bytes":
+    if spec.fault == "damaged":
         broken = rng.choices(range(len(shards)), [len(s.payload) for s in shards])[0]  # by size
-        contents[broken] = _flip_bytes(contents[broken], rng)
+        contents[broken] = rng.choice((_flip_bytes, _lose_block, _zero_block, _cut_off))(
+            contents[broken], rng
+        )
         fault = {
             "shard": shards[broken].name,
             "expected_sha256": _sha256(shards[broken].data),
@@ -71,6 +73,26 @@ def stage_adapter(name: str, path: str, rng: random.Random, mtime: int) -> Stage
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _block(data: bytes, rng: random.Random) -> tuple[int, int]:
+    """Some kilobytes in the middle half (so never the header)."""
+    start = rng.randrange(len(data) // 4, 3 * len(data) // 4 - 8192)
+    return start, start + 4096 * rng.randint(1, 2)
+
+
+def _lose_block(data: bytes, rng: random.Random) -> bytes:
+    first, last = _block(data, rng)
+    return data[:first] + data[last:]
+
+
+def _zero_block(data: bytes, rng: random.Random) -> bytes:
+    first, last = _block(data, rng)
+    return data[:first] + bytes(last - first) + data[last:]
+
+
+def _cut_off(data: bytes, rng: random.Random) -> bytes:
+    return data[: _block(data, rng)[1]]
 
 
 def _flip_bytes(data: bytes, rng: random.Random) -> bytes:

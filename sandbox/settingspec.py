@@ -47,8 +47,10 @@ class CheckpointSpec(_Spec):
     path: str = Field(description="the folder of the shards, a template")
     shards: _Range = Field(description="fewest and most files")
     params: _Range = Field(description="fewest and most parameters, in all shards together")
-    fault: Literal["flipped_bytes"] | None = Field(
-        default=None, description="a few bytes of one shard differ on disk; facts keep both digests"
+    fault: Literal["damaged"] | None = Field(
+        default=None,
+        description="one shard is damaged on disk: some bytes differ, a block is missing or of "
+        "zeros, or its end is cut off; facts keep both digests",
     )
 
 

@@ -84,12 +84,23 @@ class TestWorld:
             wrong = {}
             for entry in manifest["shards"]:
                 data = content(world, f"{staging['path']}/{entry['name']}")
-                assert len(data) == entry["size"]
                 digest = hashlib.sha256(data).hexdigest()
                 if digest != entry["sha256"]:
                     wrong[entry["name"]] = (entry["sha256"], digest)
             fault = staging["fault"]
             assert wrong == {fault["shard"]: (fault["expected_sha256"], fault["observed_sha256"])}
+
+    def test_shards_are_damaged_in_several_ways(self, worlds: list[World]) -> None:
+        ways = set()
+        for world in worlds:
+            staging = world.facts["checkpoints"]["staging"]
+            [entry] = [e for e in staging["shards"] if e["name"] == staging["fault"]["shard"]]
+            data = content(world, f"{staging['path']}/{entry['name']}")
+            missing, zeros = entry["size"] - len(data), bytes(4096) in data
+            ways.add((missing > 0, missing > entry["size"] // 8, zeros))
+        flipped, zeroed = (False, False, False), (False, False, True)
+        lost, cut_off = (True, False, False), (True, True, False)
+        assert ways == {flipped, zeroed, lost, cut_off}
 
     def test_production_weights_are_there_whole(self, worlds: list[World]) -> None:
         for world in worlds:

@@ -105,8 +105,8 @@ def test_what_can_be_told_without_running(folder: Path) -> None:
     [
         (
             "verify.py",
-            "    manifest, report = (_parse",
-            "    return {'fine': True}\n    manifest, report = (_parse",
+            "    manifest, report, sent = (_parse",
+            "    return {'fine': True}\n    manifest, report, sent = (_parse",
             ["0/untouched/weights: the main task should be not done", "impossible: "],
         ),
         (
