@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,11 +38,17 @@ def verify(facts: Mapping[str, Any], outputs: Mapping[str, bytes | None]) -> dic
         "note_names_ticket": facts["names"]["ticket"].encode() in note.split(b"\n")[0],
         "note_names_route": told.get("route") == due["route"],
         "note_names_cause": told.get("cause") == due["cause"],
-        "note_counts_requests": [told.get(key) for key in ("status", "first", "requests")]
-        == [due[key] for key in ("status", "first", "requests")],
+        "note_counts_requests": told.get("first") == due["first"]
+        and all(_number(told.get(key, "")) == due[key] for key in ("status", "requests")),
         "note_tells_fix": bool(told.get("fix")),
         "note_posted": bool(note) and sent.strip() == note.strip(),
     }
+
+
+def _number(text: str) -> str:
+    """The first number of a line, whatever word stands beside it (`HTTP 504`, `47 requests`)."""
+    found = re.search(r"[0-9]+", text)
+    return found[0] if found else ""
 
 
 def _object(text: bytes) -> dict[str, Any]:
