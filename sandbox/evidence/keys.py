@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import lzma
 import math
 import string
@@ -57,17 +58,6 @@ _SPELLINGS: list[tuple[Encode, int, int, NDArray[np.int64]]] = [
     (base64.urlsafe_b64encode, 3, 4, _table(string.ascii_letters + string.digits + "-_=\r\n")),
     (base64.b32encode, 5, 8, _table(string.ascii_uppercase + "234567=\r\n")),
 ]
-# The beginning of bz2 and xz is the same in every file, up to the level.
-_HEADS = [
-    *(b"BZh%d1AY&SY" % level for level in range(1, 10)),
-    *(lzma.compress(b"-" * 64, preset=level)[:24] for level in range(10)),
-    *(
-        b"\x1f\x8b\x08\x00\0\0\0\0" + bytes([speed, system])
-        for speed in (0, 2, 4)
-        for system in (3, 255)
-    ),
-]
-
 _BZ2_HEAD = b"BZh91AY&SY"  # the fourth byte is the level
 _BZ2_MAP, _BZ2_ONES = 18, 33  # where the map of bytes in use begins, and how long it is
 
@@ -249,9 +239,26 @@ def _may_be_text(array: Bytes, width: int) -> bool:
     return bool(top >= 0.98 * len(cells) and rare <= 0.1 * len(cells))
 
 
+@functools.cache
+def _fixed_heads() -> tuple[bytes, ...]:
+    """The beginnings of bz2, xz and gzip that are the same in every file, up to the level.
+
+    Made when first wanted: xz asks for 674 MiB to write the one of its highest level.
+    """
+    return (
+        *(b"BZh%d1AY&SY" % level for level in range(1, 10)),
+        *(lzma.compress(b"-" * 64, preset=level)[:24] for level in range(10)),
+        *(
+            b"\x1f\x8b\x08\x00\0\0\0\0" + bytes([speed, system])
+            for speed in (0, 2, 4)
+            for system in (3, 255)
+        ),
+    )
+
+
 def _heads(array: Bytes) -> Iterator[Bytes]:
     """Keys short enough to be read off the fixed beginning of a compressed file."""
-    for head in _HEADS:
+    for head in _fixed_heads():
         stream = array[: len(head)] ^ np.frombuffer(head, np.uint8)[: len(array)]
         # Two bytes beyond the key have to agree.
         for width in range(2, min(LONGEST_KEY, len(stream) - 2) + 1):
