@@ -87,8 +87,8 @@ def replay_command(
 ) -> None:
     """What would these protocols have done in the samples of LOGS?
 
-    A replay is valid until another action runs than the one that ran. Exit status 3 when something
-    is wrong with the input.
+    LOGS come before --protocols, which takes all that follow it. A replay is valid until another
+    action runs than the one that ran. Exit status 3 when something is wrong with the input.
     """
     entries = [_Entry(spec, typed_protocol(spec)) for spec in dict.fromkeys(specs)]
     rows = [row for row in read_logs(logs).rows if row.outcome and row.run.source == "sallyport"]
@@ -131,6 +131,7 @@ def _replayed(
     """The fate of every sample under every protocol, by protocol."""
     fates: dict[str, list[Fate]] = {entry.name: [] for entry in entries}
     by_log: dict[str, dict[tuple[str, int], Row]] = {}
+    scored: set[str] = set()
     for row in rows:
         by_log.setdefault(row.run.log, {})[row.id, row.epoch] = row
 
@@ -150,6 +151,7 @@ def _replayed(
                 its = samples.get((str(sample.id), sample.epoch))
                 if its is None:
                     continue
+                scored |= {score.monitor for turn in sample.turns for score in turn.scores}
                 for entry in entries:
                     found = anyio.run(one, sample, its, entry.protocol)
                     if found.why.endswith(HISTORY):
@@ -159,6 +161,9 @@ def _replayed(
                         )
                     fates[entry.name].append(_fate(its, sample.turns, found))
                 bar.advance(job)
+    if monitor and monitor not in scored:
+        known = ", ".join(sorted(scored)) or "nobody"
+        raise BadInput(f"the logs have no score by {monitor}, only by: {known}")
     return fates
 
 

@@ -175,3 +175,9 @@ def test_another_monitors_scores_can_be_used_by_name(tmp_path: Path) -> None:
     [other] = told(log, "--protocols", "trusted_monitoring", "--monitor", "other")["protocols"]
     assert own["undecided"][0]["why"] == "no further score of draw 0 of turn 0 by rules"
     assert other["outcomes"] == {"caught": 1}
+
+
+def test_a_monitor_whose_scores_nobody_logged_is_refused(pool: Path) -> None:
+    done = replay(pool, "--protocols", "trusted_monitoring", "--monitor", "rule")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == "Error: the logs have no score by rule, only by: rules\n"
