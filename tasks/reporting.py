@@ -32,7 +32,7 @@ def _budget(context: click.Context, option: click.Parameter, value: float) -> fl
     try:
         return check_budget(value)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(f"{error}.") from error
 
 
 @click.command("report", cls=MeasuringCommand)

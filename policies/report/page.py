@@ -87,6 +87,7 @@ def page(data: Report) -> str:
             attacked=ATTACKED,
             both=both[: _LIMITS["both"]],
             strips=_strips(data, longest),
+            ruled=bool(_thresholds(data)),
             per_bar=math.ceil(longest / charts.PLACES),
             priced=[(arm, data.spent[arm.key]) for arm in shown if data.spent[arm.key].samples],
             timed=[(arm, data.timed[arm.key]) for arm in shown if data.timed[arm.key].attempts],
@@ -150,12 +151,17 @@ def _cards(data: Report, arm: Arm) -> Iterator[_Card]:
         yield _Card(words.NAMES[measure], arm.found.rates[measure], words.MEANINGS[measure])
 
 
-def _strips(data: Report, longest: int) -> list[tuple[Strip, Markup]]:
-    thresholds = {
+def _thresholds(data: Report) -> dict[str, float]:
+    """At the budget, by arm; none where it was refused."""
+    return {
         one.arm: one.found.threshold.value
         for one in data.at_budget
         if one.found is not None and one.unit == "trajectory"
     }
+
+
+def _strips(data: Report, longest: int) -> list[tuple[Strip, Markup]]:
+    thresholds = _thresholds(data)
     return [
         (one, charts.turns(one, number, thresholds.get(one.arm), longest))
         for number, one in enumerate(data.strips)

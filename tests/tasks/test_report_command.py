@@ -44,7 +44,7 @@ def test_page_markdown_and_json_say_the_same(logs: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (("--budget", "1"), "for 1 % give 0.01"),
+        (("--budget", "1"), "for 1 % give 0.01. See "),
         (("--budget", "5"), "for 5 % give 0.05"),
         (("-o", "/nowhere/at/all.html"), "cannot be written"),
     ],

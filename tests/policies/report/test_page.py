@@ -211,6 +211,11 @@ def test_a_refused_budget_is_said_and_has_no_figures() -> None:
     assert "71 are missing" in shown.text["budget"]
     assert "no figures at a budget of 1" in shown.text["warnings"]
     assert report.at_budget[0].found is None
+    assert "dashed line" not in shown.text["turns"]
+
+
+def test_a_budget_that_is_fitted_has_its_line_explained(shown: Page) -> None:
+    assert "the dashed line is the threshold at the budget" in shown.text["turns"]
 
 
 def test_a_percentage_is_no_budget() -> None:
