@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -151,7 +152,8 @@ def _print(found: Judgement) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[{_COLOUR[found.verdict]}]{escape(found.line)}[/]")
     console.print(escape(gate_words.scope(found)))
-    table = Table(Column(gate_words.HEADER[0], min_width=12), *gate_words.HEADER[1:])
+    columns = [Column(one, no_wrap=one != "finding") for one in gate_words.HEADER]
+    table = Table(*columns, box=SIMPLE_HEAD, padding=0, show_edge=False)
     for row in gate_words.table(found):
         table.add_row(*row)
     console.print(table)

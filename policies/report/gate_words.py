@@ -75,4 +75,4 @@ def _difference(one: Measured) -> str:
     difference = one.after - one.before
     if math.isnan(difference):
         return ""
-    return f"{difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    return f"{difference:+.3f} ({one.low:+.3f}..{one.high:+.3f})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,6 +57,18 @@ def test_the_exit_status_is_the_verdict_and_the_first_line_says_it(
     done = gate(rows)
     assert done.exit_code == status, done.output
     assert done.stdout.startswith(line)
+
+
+def test_the_table_fits_a_terminal_of_80_columns(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    gate(run(200, 1), "--update")
+    done = gate(run(200, 1, missed=every(3)))
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("undetected ")]
+    number = r"[+-]?[01]\.\d+"
+    figures = rf"{number} of 200 {number} of 200 {number} \({number}\.\.{number}\) {number}"
+    assert re.fullmatch(rf"undetected +{figures} +worse *", line)
 
 
 def test_cannot_tell_says_how_many_more_samples_would(gate: Gate) -> None:
