@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policies.paths import typed
 from policies.registry import Resolved
 
 
@@ -39,7 +40,7 @@ class PromptFiles:
         if not own and prompt not in self.names():
             names = ", ".join(self.names())
             raise ValueError(f"no prompt {prompt!r}: use {names}, or the path of a .md file")
-        path = Path(prompt) if own else self.folder / f"{prompt}.md"
+        path = typed(prompt) if own else self.folder / f"{prompt}.md"
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

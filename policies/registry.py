@@ -21,6 +21,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, validate_call
 
+from policies.paths import typed
 from policies.specfile import (
     SpecError,
     SpecFile,
@@ -275,11 +276,11 @@ class Registry(Generic[T]):
 def beside(name: str) -> Path:
     """Where a YAML file is that a spec names by a relative path.
 
-    Beside the spec's own file when it is there, else in the working directory.
+    Beside the spec's own file when it is there, else where `typed` finds it.
     """
     specs = _open.get()
-    near = specs[-1].parent / name if specs else Path(name)
-    return near if near.exists() else Path(name)
+    near = specs[-1].parent / name if specs else None
+    return near if near and near.exists() else typed(name)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from policies.paths import typed
+
 LIBRARY = Path(__file__).with_name("library")
 """The papers' own choices of parameters, by name."""
 
@@ -143,7 +145,7 @@ def import_file(name: str) -> tuple[str, Path]:
         SpecError: no such file, or it raises when it is imported.
     """
     file, _, entry = name.rpartition("@")
-    path = Path(file).resolve()
+    path = typed(file).resolve()
     module_name = f"sallyport_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if module_name in sys.modules:
         return entry, path

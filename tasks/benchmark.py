@@ -66,7 +66,9 @@ def benchmark(
         provider = cell.choose(sandbox)
     try:
         check_budget(budget)
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
+        raise usage_error(f"budget={budget!r}: give a share, such as 0.01") from error
+    except ValueError as error:
         raise usage_error(f"budget={budget!r}: {error}") from error
     print(
         f"sallyport: protocol {choice.protocol.name}, "

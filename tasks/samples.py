@@ -128,11 +128,11 @@ def check_variants(settings: Sequence[str], variants: int) -> None:
     """Refuse a number of worlds that none of the settings has.
 
     Raises:
-        ClickException: it is out of range.
+        ClickException: it is out of range, or no whole number.
     """
     most = max(find_setting(name).variants for name in settings)
-    if not 1 <= variants <= most:
-        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
+    if not isinstance(variants, int) or not 1 <= variants <= most:
+        raise usage_error(f"variants={variants!r}: these settings have 1 to {most}")
 
 
 def _side(setting: Setting, wanted: str | None) -> str | None:

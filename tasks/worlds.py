@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
+from policies.paths import typed
 from sandbox.setting import DEFAULT_SALIENCE, Setting, SettingError, World, load_setting
 from sandbox.settingspec import Salience
 from scaffolds.organisms.repertoire import learn
@@ -32,7 +33,7 @@ def oversight_settings() -> tuple[str, ...]:
 
 def setting_folder(name: str) -> Path:
     """Where a setting lies, by name, or by the path of its folder when the name has a slash."""
-    return Path(name) if "/" in name else _SETTINGS / name
+    return typed(name) if "/" in name else _SETTINGS / name
 
 
 @cache

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from policies import paths
+from policies.monitors import monitors
+from policies.protocols import protocols
 from sandbox import cell
 from sandbox.box import plan
 from tasks.exfil import exfil
+from tasks.worlds import find_setting
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,9 @@ from tasks.exfil import exfil
         ({"protocol": {"name": "trusted_monitoring", "threshold": 1.5}}, "threshold=1.5"),
         ({"protocol": {"name": "trusted_monitoring", "limit": 1}}, "its arguments are threshold"),
         ({"protocol": 7}, "7 is not a name"),
+        ({"variants": "x"}, "variants='x': these settings have 1 to 12"),
+        ({"variants": 1.5}, "variants=1.5: these settings have 1 to 12"),
+        ({"budget": "x"}, "budget='x': give a share, such as 0.01"),
         ({"monitor": "oracle"}, "use one of cascade, ensemble, prompted, rules"),
         ({"monitor": "prompted"}, "--model-role monitor=MODEL"),
         ({"attack": "sneak"}, "unknown attack 'sneak': use one of"),
@@ -90,13 +99,19 @@ def test_a_kernel_that_refuses_namespaces_is_a_reason(monkeypatch: pytest.Monkey
     assert "\n" not in reason
 
 
-def _inspect(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "inspect_ai", "eval", "tasks/exfil.py", *arguments]
+_ROOT = Path(__file__).parents[2]
+
+
+def _inspect(
+    *arguments: str, folder: Path = _ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    task = os.path.relpath(_ROOT / "tasks" / "exfil.py", folder)  # Inspect takes no other
+    command = [sys.executable, "-m", "inspect_ai", "eval", task, *arguments]
     return subprocess.run(
         command,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=folder,
         env={k: v for k, v in os.environ.items() if k != "ANTHROPIC_API_KEY"} | environment,
         check=False,
     )
@@ -142,3 +157,36 @@ def test_on_the_terminal_it_is_an_error_and_no_traceback(
     assert says in printed
     assert "Traceback" not in printed
     assert "Log:" not in printed, "no sample was started"
+
+
+def test_files_are_where_they_were_typed(tmp_path: Path) -> None:
+    """Inspect makes a file's tasks in that file's folder, which is not where the user is."""
+    (tmp_path / "mine.yaml").write_text("monitor: {}\n")
+    done = _inspect(
+        *("-T", "protocol={name: trusted_monitoring, threshold: mine.yaml}"), folder=tmp_path
+    )
+    assert done.returncode == 1
+    assert "mine.yaml:1: not a calibration" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("look", "says"),
+    [
+        (lambda: protocols.resolve("mine.yaml"), "mine.yaml:2: protocol none has no argument"),
+        (lambda: protocols.resolve("mine.py@nothing"), "the file has no protocol 'nothing'"),
+        (lambda: find_setting("worlds/mine"), "setting.yaml:1: "),
+        (lambda: monitors.resolve({"name": "prompted", "prompt": "mine.md"}), "{nonce}"),
+    ],
+    ids=["spec", "code", "setting", "prompt"],
+)
+def test_every_sort_of_file_is_where_it_was_typed(
+    look: Callable[[], object], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text("name: none\nx: 1\n")
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "mine.md").write_text("")
+    (tmp_path / "worlds" / "mine").mkdir(parents=True)
+    (tmp_path / "worlds" / "mine" / "setting.yaml").write_text("nonsense: 1\n")
+    monkeypatch.setattr(paths, "_BEGAN", tmp_path)
+    with pytest.raises(ValueError, match=re.escape(says)):
+        look()
