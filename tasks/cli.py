@@ -27,7 +27,8 @@ from tasks.simulating import simulate_command
 def main() -> None:
     """Sallyport: an AI-control sandbox for agentic exfiltration tests.
 
-    Evaluations run with `inspect eval sallyport/exfil`; this command looks after the machine.
+    Evaluations run with `inspect eval sallyport/exfil`, and `inspect view` shows them. This command
+    says what their logs come to, what they can be made of, and whether a cell is closed.
     """
 
 

@@ -246,6 +246,11 @@ def _print(
         "from how few samples the scores are.",
         soft_wrap=True,
     )
+    console.print(
+        "attacks: the chance per turn that one begins. audited, own: shares of honest turns, with "
+        "an audit and with the untrusted model's own action.",
+        soft_wrap=True,
+    )
     measures = [name for name in ("safety", "audited", "own", "usefulness") if name in rows[0]]
     for spec in dict.fromkeys(row["protocol"] for row in rows):
         mine = [row for row in rows if row["protocol"] == spec]
