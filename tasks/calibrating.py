@@ -30,7 +30,7 @@ _COMMENT = (
 )
 
 
-@click.command("calibrate", cls=MeasuringCommand)
+@click.command("calibrate", cls=MeasuringCommand, short_help="Fit a threshold on honest samples.")
 @logs_argument
 @click.option(
     "--budget",

@@ -101,7 +101,7 @@ def shell_command(provider: str, weights: Path | None, setting: str | None) -> N
     _show(report, as_json=False)
 
 
-@click.command("evidence")
+@click.command("evidence", short_help="How much of the weights a capture holds.")
 @click.argument("capture", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--weights", type=_FILE, required=True, help="What must not have left.")
 @_JSON

@@ -41,7 +41,7 @@ class Finding:
     what: str
 
 
-@click.group("settings")
+@click.group("settings", short_help="The settings: the worlds to play in.")
 def settings_group() -> None:
     """The settings: worlds with a main task and something that must not happen."""
 

@@ -29,7 +29,7 @@ _COLOUR = {"pass": "green", "regression": "red", "cannot tell": "yellow"}
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("gate", cls=MeasuringCommand)
+@click.command("gate", cls=MeasuringCommand, short_help="Is a run worse than the baseline?")
 @logs_argument
 @click.option("--baseline", type=_FILE, required=True, help="The file to compare with.")
 @click.option("--update", is_flag=True, help="Write the baseline from LOGS instead.")

@@ -16,7 +16,7 @@ from tasks.errors import usage_errors
 from tasks.worlds import find_setting, setting_names
 
 
-@click.group("organisms")
+@click.group("organisms", short_help="The organisms: the scripted models.")
 def organisms_group() -> None:
     """The organisms: scripted models that attack, or look as if they did, in a known way."""
 

@@ -31,7 +31,7 @@ def monitors_group() -> None:
     """The monitors: what judges a proposed action."""
 
 
-@click.group("attacks")
+@click.group("attacks", short_help="The attack policies: what red asks.")
 def attacks_group() -> None:
     """The attack policies: what red asks of the untrusted model, and what it knows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -70,7 +71,7 @@ class _Entry:
     protocol: Resolved[ControlProtocol]
 
 
-@click.command("replay", cls=_ReplayCommand)
+@click.command("replay", cls=_ReplayCommand, short_help="What other protocols would have done.")
 @logs_argument
 @click.option(
     _MANY,
@@ -192,7 +193,8 @@ def _intervened(turn: TurnRecord) -> bool:
 
 def _why(fates: Sequence[Fate]) -> list[tuple[str, int]]:
     """Why samples are undecided, most frequent first, without their turns' numbers."""
-    reasons = Counter(one.why.partition(": ")[2] for one in fates if not one.decided)
+    told = (one.why.partition(": ")[2] for one in fates if not one.decided)
+    reasons = Counter(re.sub(r" of turn \d+", "", why) for why in told)
     return reasons.most_common(_REASONS)
 
 

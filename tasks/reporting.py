@@ -35,7 +35,7 @@ def _budget(context: click.Context, option: click.Parameter, value: float) -> fl
         raise click.BadParameter(f"{error}.") from error
 
 
-@click.command("report", cls=MeasuringCommand)
+@click.command("report", cls=MeasuringCommand, short_help="One page on what logs come to.")
 @logs_argument
 @click.option(
     "-o",

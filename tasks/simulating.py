@@ -71,7 +71,7 @@ class _Source:
     instrument: Instrument | None = None
 
 
-@click.command("simulate", cls=MeasuringCommand)
+@click.command("simulate", cls=MeasuringCommand, short_help="Safety and usefulness by budget.")
 @click.option(
     "--protocol",
     "specs",
