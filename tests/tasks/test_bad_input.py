@@ -151,7 +151,7 @@ def _inspect(
 def test_on_the_terminal_it_is_an_error_and_no_traceback(
     arguments: tuple[str, ...], environment: dict[str, str], says: str
 ) -> None:
-    done = _inspect(*arguments, **environment)
+    done = _inspect(*arguments, folder=_ROOT, **environment)
     printed = done.stdout + done.stderr
     assert done.returncode != 0
     assert says in printed
