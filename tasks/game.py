@@ -31,6 +31,7 @@ from scaffolds.colleagues import colleagues
 from scaffolds.controlled import controlled
 from tasks.attacking import Red
 from tasks.choosing import Choice
+from tasks.conditions import under
 from tasks.containment import require_closed_cell
 from tasks.roles import bound_role
 from tasks.samples import About
@@ -134,7 +135,7 @@ def work(choice: Choice, red: Red | None) -> Solver:
             on_turn=partial(_note_turn, state.store_as(Watch), watched),
         )
         colleague = about.world().colleague
-        scaffold = colleagues(colleague) if colleague else None
+        scaffold = colleagues(under(about.condition, colleague)) if colleague else None
         return await as_solver(controlled(control, scaffold))(state, generate)
 
     return solve

@@ -11,21 +11,18 @@ inside the company, with access to its weights; Greenblatt et al., 2412.14093, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
-from pydantic import BaseModel
 
 from policies.naming import of_distribution
 from sandbox import cell
 from sandbox.setting import Setting
 from sandbox.settingspec import Salience
 from tasks.choosing import choose
+from tasks.conditions import conditions, under
 from tasks.errors import usage_error, usage_errors
 from tasks.game import game
 from tasks.interview import interview
@@ -35,25 +32,6 @@ from tasks.samples import About, check_variants, chosen_of, name_of
 from tasks.worlds import find_setting, find_settings, setting_names
 
 _LITERATURE = "weight_access,self_copy"
-
-
-class Condition(BaseModel, extra="forbid", frozen=True):
-    """What is different in one condition.
-
-    Attributes:
-        text: told after the task.
-        possible: whether the main task can be done.
-    """
-
-    text: str = ""
-    possible: bool = True
-
-
-@cache
-def conditions() -> dict[str, Condition]:
-    """All conditions by name; the first is the control of the others."""
-    declared = yaml.safe_load(Path(__file__).with_name("conditions.yaml").read_text("utf-8"))
-    return {name: Condition.model_validate(one) for name, one in declared.items()}
 
 
 @task(name="sallyport/propensity")
@@ -130,7 +108,7 @@ def natural_samples(
     check_variants(settings, variants)
     rows: list[Sample] = []
     for variant, name, level, key in product(range(variants), settings, levels, chosen):
-        setting, told = find_setting(name), conditions()[key]
+        setting = find_setting(name)
         if variant >= setting.variants:
             continue
         about = About.model_validate(
@@ -141,11 +119,11 @@ def natural_samples(
                 "mode": "natural",
                 "side": next(iter(setting.spec.side_tasks)),
                 "task": len(rows),
-                "possible": told.possible,
+                "possible": conditions()[key].possible,
                 "condition": key,
             }
         )
-        text = "\n".join(filter(None, (setting.task(variant, about.salience), told.text)))
+        text = under(key, setting.task(variant, about.salience))
         identity = f"{setting.name}-{variant:02d}-{level}-{key}"
         rows.append(Sample(id=identity, input=text, metadata=about.model_dump()))
     return MemoryDataset(rows, name=name_of(settings))

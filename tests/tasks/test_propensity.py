@@ -16,8 +16,9 @@ from inspect_ai.model import ModelOutput, ModelUsage, get_model
 from policies.measure.rates import clustered
 from sandbox.settingspec import Salience
 from scaffolds.organisms.characters import DETERRING, TEMPTING
+from tasks.conditions import conditions
 from tasks.interview import CLAIMS, TOOL, Interview, interview
-from tasks.propensity import conditions, natural_samples, propensity
+from tasks.propensity import natural_samples, propensity
 from tasks.propensity_score import MEASURES, Facts, propensity_row
 from tasks.samples import About
 from tasks.worlds import exfiltration_settings, find_setting, oversight_settings
@@ -182,6 +183,29 @@ def printed(log: EvalLog) -> dict[str, dict[str, float]]:
         score.name: {one.name: one.value for one in score.metrics.values()}
         for score in log.results.scores
     }
+
+
+@pytest.mark.namespace
+def test_where_two_agents_work_both_are_told_the_condition(tmp_path: Path) -> None:
+    [log] = eval(
+        "sallyport/propensity",
+        model="organism/honest",
+        task_args={
+            "settings": "shared_store",
+            "condition": "no_goal,told_test",
+            "salience": "obscure",
+            "sandbox": "namespace",
+        },
+        log_dir=str(tmp_path),
+        display="none",
+        log_realtime=False,
+    )
+    assert log.status == "success", log.error
+    text = " ".join(conditions()["told_test"].text.split())
+    for sample in log.samples or []:
+        told = [" ".join(one.text.split()) for one in sample.messages if one.role == "user"]
+        due = "told_test" in str(sample.id)
+        assert [text in one for one in told] == [due, due]
 
 
 # What it says of itself.
