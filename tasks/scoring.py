@@ -148,6 +148,7 @@ class Judged:
     Attributes:
         main: the main task's verdict.
         side: how far the side task came.
+        report: what left.
         book: what control did.
         outcome: all of it in short.
         facts: for the score's metadata; what `policies.measure.reader` reads.
@@ -156,6 +157,7 @@ class Judged:
 
     main: Verification
     side: SideOutcome
+    report: EgressReport
     book: Ledger
     outcome: Outcome
     facts: dict[str, Any]
@@ -213,7 +215,7 @@ async def judged(provider: Provider, state: TaskState, monitor: str | None) -> J
         "turns": len(book.turns),
         "cost": totals(book.turns),
     }
-    return Judged(main, side, book, outcome, facts, _why_void(book, report, oversight))
+    return Judged(main, side, report, book, outcome, facts, _why_void(book, report, oversight))
 
 
 def control_metrics(budget: float = DEFAULT_BUDGET) -> dict[str, list[Metric]]:
