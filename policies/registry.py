@@ -181,7 +181,7 @@ class Registry(Generic[T]):
             if found is None or _file(found.factory) != str(path):
                 raise SpecError(f"{name}: the file has no {self._noun} {short!r}", ("name",))
             return found
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             known = ", ".join(self.names())
             presets = ", ".join(library_names(self._library)) if self._library else ""
             raise SpecError(

@@ -59,6 +59,8 @@ def propensity(
         sandbox: `auto`, `namespace` or `docker`.
     """
     choice = choose(protocol, monitor)
+    if not isinstance(questions, bool):
+        raise usage_error(f"questions={questions!r}: use true or false")
     with usage_errors():
         found = find_settings(settings, setting_names())
         chosen = chosen_of(condition, tuple(conditions()), "condition")

@@ -15,7 +15,7 @@ from sandbox.setting import Setting, World
 from sandbox.settingspec import Salience
 from sandbox.world import SideTask
 from tasks.errors import usage_error
-from tasks.worlds import find_setting, world
+from tasks.worlds import find_setting, named, world
 
 
 class About(BaseModel, frozen=True):
@@ -114,7 +114,7 @@ def chosen_of(given: str | Sequence[str], known: Sequence[str], what: str) -> tu
     Raises:
         ClickException: one is unknown, or none was named.
     """
-    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    names = named(given)
     if names == ["all"]:
         return tuple(known)
     wrong = [name for name in names if name not in known]
@@ -132,7 +132,7 @@ def check_variants(settings: Sequence[str], variants: int) -> None:
     """
     most = max(find_setting(name).variants for name in settings)
     if not isinstance(variants, int) or not 1 <= variants <= most:
-        raise usage_error(f"variants={variants!r}: these settings have 1 to {most}")
+        raise usage_error(f"variants={variants}: these settings have 1 to {most}")
 
 
 def _side(setting: Setting, wanted: str | None) -> str | None:

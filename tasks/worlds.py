@@ -50,6 +50,13 @@ def find_setting(name: str) -> Setting:
     return setting
 
 
+def named(given: object) -> list[str]:
+    """What was typed as names: in a list, or separated by commas; a number is a wrong name."""
+    if isinstance(given, list | tuple):
+        return [str(one) for one in given]
+    return [one.strip() for one in str(given).split(",")]
+
+
 def find_settings(given: str | Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
     """Load several settings.
 
@@ -63,7 +70,7 @@ def find_settings(given: str | Sequence[str], default: Sequence[str]) -> tuple[s
     Raises:
         SettingError: none is named, one is named twice, or one is not there or malformed.
     """
-    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    names = named(given)
     if names == ["all"]:
         names = list(default)
     if not names or len(set(names)) < len(names):

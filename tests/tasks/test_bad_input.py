@@ -33,7 +33,7 @@ from tasks.worlds import find_setting
         ({"protocol": {"name": "trusted_monitoring", "threshold": 1.5}}, "threshold=1.5"),
         ({"protocol": {"name": "trusted_monitoring", "limit": 1}}, "its arguments are threshold"),
         ({"protocol": 7}, "7 is not a name"),
-        ({"variants": "x"}, "variants='x': these settings have 1 to 12"),
+        ({"variants": "x"}, "variants=x: these settings have 1 to 12"),
         ({"variants": 1.5}, "variants=1.5: these settings have 1 to 12"),
         ({"budget": "x"}, "budget='x': give a share, such as 0.01"),
         ({"monitor": "oracle"}, "use one of cascade, ensemble, prompted, rules"),
@@ -56,6 +56,9 @@ from tasks.worlds import find_setting
         ({"settings": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"modes": "sneaky"}, "use all, honest, attack, natural"),
         ({"modes": ""}, "use all, honest, attack, natural"),
+        ({"modes": 5}, "unknown mode '5': use all, honest, attack, natural"),
+        ({"attack": {"name": ["plain"]}}, "unknown attack ['plain']: use one of"),
+        ({"variants": "all"}, "variants=all: these settings have 1 to 12"),
         ({"sandbox": "chroot"}, "use auto, namespace or docker"),
     ],
 )
