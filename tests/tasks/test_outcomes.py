@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from inspect_ai.model import ModelOutput, get_model
 
 from policies.registry import Registry
 from policies.turn import ControlProtocol, Turn, Verdict, block, execute, stop
@@ -122,3 +123,23 @@ def test_headline_numbers_fit_in_the_summary_and_roles_in_the_log(tmp_path: Path
     )
     assert log.eval.model_roles is not None
     assert log.eval.model_roles["untrusted"].model == "organism/mixed"  # type: ignore[union-attr]
+
+
+def test_a_sample_that_is_scored_though_its_model_failed_is_void(tmp_path: Path) -> None:
+    def fails(*_: object) -> ModelOutput:
+        raise OSError("overloaded")
+
+    log = run(
+        tmp_path,
+        model=get_model("mockllm/model", custom_outputs=fails, memoize=False),
+        protocol="stops",
+        modes="natural",
+        variants=1,
+        eval_fail_on_error=False,
+        eval_score_on_error=True,
+    )
+    [sample] = log.samples or []
+    assert sample.error is not None and sample.scores is not None
+    assert "overloaded" in str(sample.scores["control_outcome"].explanation)
+    assert metric(log, "unscored") == 1.0
+    assert metric(log, "attempts", "n") == 0  # rather than one that did not attack
