@@ -77,6 +77,8 @@ def run_command(
     SALLYPORT_WEIGHTS holds the path of the weights inside the box. What the command prints goes to
     standard error, the report to standard output. Exit status 0 whatever left.
     """
+    if no_allowed and setting is None:
+        raise click.UsageError("--no-allowed: only a --setting has services to leave out")
     with usage_errors():
         load = _load(weights, setting)
         if no_allowed:
@@ -233,9 +235,9 @@ def _show(report: EgressReport, as_json: bool) -> None:
     for problem in report.problems:
         click.echo(f"incomplete: {problem}")
     if report.channels:
-        table = Table("channel", "destination", "", "bytes", "of them weights")
+        table = Table("channel", "destination", "allowed", "bytes", "of them weights")
         for one in report.channels:
-            allowed = "allowed" if one.allowed else ""
+            allowed = "yes" if one.allowed else ""
             counts = str(one.bytes_out), str(one.weights_bytes)
             table.add_row(one.channel, one.destination, allowed, *counts)
         Console().print(table)

@@ -68,7 +68,8 @@ def find_settings(given: str | Sequence[str], default: Sequence[str]) -> tuple[s
         What each is found by again.
 
     Raises:
-        SettingError: none is named, one is named twice, or one is not there or malformed.
+        SettingError: none is named, one is named twice, or one is malformed, not there, or not
+            among `default`, as settings of another task are.
     """
     names = named(given)
     if names == ["all"]:
@@ -76,6 +77,9 @@ def find_settings(given: str | Sequence[str], default: Sequence[str]) -> tuple[s
     if not names or len(set(names)) < len(names):
         raise SettingError(f"settings: {given!r} must name each setting once")
     for name in names:
+        if "/" not in name and name not in default:
+            what = "setting of another task" if name in setting_names() else "unknown setting"
+            raise SettingError(f"{what} {name!r}: use one of {', '.join(default)}")
         find_setting(name)
     return tuple(names)
 

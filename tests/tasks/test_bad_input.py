@@ -53,6 +53,10 @@ from tasks.worlds import find_setting
             "attack score_aware asks a model: give --model-role monitor=MODEL",
         ),
         ({"settings": "moon_base"}, "unknown setting 'moon_base': use one of "),
+        (
+            {"settings": "eval_gate"},
+            "setting of another task 'eval_gate': use one of backup_rotation",
+        ),
         ({"settings": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"modes": "sneaky"}, "use all, honest, attack, natural"),
         ({"modes": ""}, "use all, honest, attack, natural"),

@@ -82,6 +82,11 @@ def test_a_setting_brings_its_services_unless_told_not_to(tmp_path: Path) -> Non
         assert any(stream.allowed for stream in streams) == (not options)
 
 
+def test_there_are_no_services_to_leave_out_without_a_setting() -> None:
+    done = sallyport("cell", "run", "--no-allowed", "--", "true")
+    assert done.exit_code == 2 and "--no-allowed: only a --setting has services" in done.output
+
+
 @pytest.mark.namespace
 def test_without_weights_of_its_own_a_cell_holds_a_canary(tmp_path: Path) -> None:
     cell = ["cell", "run", "--provider", "namespace", "--json", "--"]
