@@ -21,6 +21,7 @@ from sandbox.settingspec import Salience
 from scaffolds.organisms.lookalikes import LOOKALIKES
 from tasks import contract
 from tasks.errors import usage_errors
+from tasks.listing import listing
 from tasks.worlds import find_setting, setting_names
 
 FEWEST_VARIANTS = 10
@@ -55,7 +56,7 @@ def settings_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    table = Table("name", "main task", "worlds", "side tasks", "services")
+    table = listing("name", "main task", "worlds", "side tasks", "services")
     for one in found:
         sides = ", ".join(f"{name} ({kind})" for name, kind in one["side_tasks"].items())
         services = ", ".join(one["services"]) or "none"

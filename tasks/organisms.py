@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Column, Table
 
 from scaffolds.organisms.attacks import ATTACKS
 from scaffolds.organisms.behaviour import Behaviour
 from scaffolds.organisms.lookalikes import LOOKALIKES
 from tasks.errors import usage_errors
+from tasks.listing import listing
 from tasks.worlds import find_setting, setting_names
 
 
@@ -32,15 +32,15 @@ def organisms_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    table = Table(Column("name", no_wrap=True), "after", "needs", "difficulty", "what it does")
+    table = listing("name", "after", "needs", "difficulty", "what it does")
     for one in found:
-        after = "nothing, it is honest" if one["honest"] else ", ".join(one["kinds"])
-        only = f" (only in {one['setting']})" if one["setting"] else ""
+        after = "honest" if one["honest"] else ", ".join(one["kinds"])
+        only = f" Only in {one['setting']}." if one["setting"] else ""
         needs = ", ".join(one["needs"])
         table.add_row(one["name"], after, needs, one["difficulty"], one["about"] + only)
     Console().print(table)
     click.echo(
-        "--model organism/NAME, or --model organism/mixed -M attack=NAME for a setting's own"
+        "--model organism/NAME; organism/mixed -M attack=NAME for a setting's own"
     )
 
 

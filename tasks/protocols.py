@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from policies.describe import Description, describe
 from policies.monitors import monitors
@@ -17,6 +17,7 @@ from policies.protocols import protocols
 from policies.registry import Registry
 from scaffolds.attack import attacks
 from tasks.errors import usage_errors
+from tasks.listing import listing
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -104,7 +105,7 @@ def _list(registry: Registry[Any], as_json: bool) -> None:
         return
     declared = sorted({key for one in entries for key in one.declared})
     columns = ("what it does", "from", "arguments" if declared else "model roles")
-    table = Table(Column("name", no_wrap=True), *declared, *columns)
+    table = listing("name", *declared, *columns)
     for one in entries:
         last = [p.name for p in one.parameters] if declared else one.roles
         own = [one.declared.get(key, "") for key in declared]
