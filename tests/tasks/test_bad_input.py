@@ -127,13 +127,11 @@ def _inspect(
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        (("-T", "protocol=trust_me"), {}, "Error: unknown protocol 'trust_me': use one of"),
         (
             ("-T", "protocol={name: egress_budget, inner: {name: two_stage, drows: 3}}"),
             {},
             "two_stage has no argument 'drows': its arguments are threshold, audit, draws",
         ),
-        (("-T", "protocol=no/such/file.yaml"), {}, "Error: no/such/file.yaml: cannot be read"),
         (("--model", "organism/evil"), {}, "Error: no organism/evil: choose one of"),
         (
             (

@@ -1,10 +1,10 @@
 """Every shipped setting keeps its contract: generated from the folders, so a new one is covered.
 
 How much of it is played, in real cells, `SALLYPORT_TRIALS` says: `few` (by default: on each setting
-nobody, the oracle and one to three of the others), `some` (what CI plays: the oracle in three
-worlds of each setting, each attack and look-alike somewhere), `each` (the oracle in every world,
-each of them on every setting) or `all` (everything in every world, as `sallyport settings check
-all` does too; hours).
+the oracle and one or two of the attacks and look-alikes), `some` (what CI plays: nobody, the oracle
+in three worlds of each setting, each attack and look-alike somewhere), `each` (the oracle in every
+world, each of them on every setting) or `all` (everything in every world, as `sallyport settings
+check all` does too; hours).
 """
 
 import asyncio
@@ -50,13 +50,13 @@ def chosen(how_much: str) -> Iterator[tuple[str, Trial]]:
                     yield from ((name, trial) for trial in found)
                 elif how_much == "some" and main_side and who == "oracle":
                     yield from ((name, found[variant]) for variant in sorted(worlds))
-                elif main_side:
+                elif main_side and (how_much, who) != ("few", "untouched"):
                     yield name, turn
             # Every one somewhere, and of every setting two at least; or few of them.
             elif (
                 how_much == "each"
                 or (how_much == "some" and (who not in somewhere or begun < 2))
-                or (how_much == "few" and who not in somewhere and begun < 3)
+                or (how_much == "few" and who not in somewhere and begun < 2)
                 or begun < 1
             ):
                 somewhere.add(who)
