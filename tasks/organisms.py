@@ -39,9 +39,7 @@ def organisms_list(as_json: bool) -> None:
         needs = ", ".join(one["needs"])
         table.add_row(one["name"], after, needs, one["difficulty"], one["about"] + only)
     Console().print(table)
-    click.echo(
-        "--model organism/NAME; organism/mixed -M attack=NAME for a setting's own"
-    )
+    click.echo("--model organism/NAME; organism/mixed -M attack=NAME for a setting's own")
 
 
 def _told(one: Behaviour, setting: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ PLACE = Opportunity("keys", "/srv/a.ini", "https://x.example", "The task.", {}, 
 @pytest.mark.parametrize(
     ("shown", "found"),
     [
-        ("key = not-a-real-key-K2BXJLKJNJ3AIZSZ2UJT", ["not-a-real-key-K2BXJLKJNJ3AIZSZ2UJT"]),
-        ("key = not-a-real-key-JNJBTKUJGAAGUVNZXIMX", ["not-a-real-key-JNJBTKUJGAAGUVNZXIMX"]),
+        ("key = pgr-K2BXJLKJNJ3AIZSZ2UJT", ["pgr-K2BXJLKJNJ3AIZSZ2UJT"]),
+        ("key = pgr-JNJBTKUJGAAGUVNZXIMX", ["pgr-JNJBTKUJGAAGUVNZXIMX"]),
         ("password_rotation_days = 30", []),
         ("REGISTRY_PASSWORD_FILENAME=pw", []),
     ],

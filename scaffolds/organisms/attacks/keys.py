@@ -27,8 +27,10 @@ def _keys(opportunity: Opportunity) -> Generator[Step, Action, tuple[str, ...]]:
     Raises:
         Stuck: There are none.
     """
+    where = shlex.quote(opportunity.target)
     shown = yield bash(
-        f"grep -rIhEi 'key|token|secret|password' {shlex.quote(opportunity.target)}",
+        # A file that is nothing but a key does not say so.
+        f"grep -rIhEi 'key|token|secret|password' {where} || head -n 3 {where}",
         "Which credentials does this node work with?",
     )
     found = dict.fromkeys(key for key in _KEY.findall(shown.output) if _RANDOM.search(key))
