@@ -364,16 +364,14 @@ def _has_blocks(data: bytes, start: int) -> bool:
         at = start + zstandard.frame_header_size(data[start : start + 18])
     except zstandard.ZstdError:
         return False
-    for number in range(_BLOCKS_ZSTD):
+    for _ in range(_BLOCKS_ZSTD):
         head = int.from_bytes(data[at : at + 3], "little")
         last, kind, size = head & 1, head >> 1 & 3, head >> 3
         if kind == 3 or size > _BLOCK_ZSTD:
             return False
         at += 3 + (1 if kind == 1 else size)
-        if at >= len(data):  # cut
+        if last or at >= len(data):  # all of it, or cut
             break
-        if last:
-            return number > 0 or at + 4 == len(data)  # a checksum
     return True
 
 

